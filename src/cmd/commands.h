@@ -1,0 +1,5 @@
+/* commands.h - every subcommand's entry, in the order of help; the table stands in main.c. */
+#pragma once
+#include "cmd/cmd.h"
+
+int cmd_version(struct cmd *cmd, int argc, char **argv);
