@@ -60,7 +60,7 @@ struct err {
 enum err_arg_kind { ERR_ARG_END, ERR_ARG_TEXT, ERR_ARG_STR, ERR_ARG_INT, ERR_ARG_ERRNO };
 #define ARG_END ERR_ARG_END
 #define ARG_TEXT(name, cstring) ERR_ARG_TEXT, (const char *)(name), (const char *)(cstring)
-#define ARG_STR(name, s) ERR_ARG_STR, (const char *)(name), (struct str)(s)
+#define ARG_STR(name, s) ERR_ARG_STR, (const char *)(name), (s)
 #define ARG_INT(name, n) ERR_ARG_INT, (const char *)(name), (int64_t)(n)
 #define ARG_ERRNO(errnum) ERR_ARG_ERRNO, (int)(errnum) /* argument "reason": strerror in English */
 
