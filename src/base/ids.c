@@ -2,6 +2,7 @@
 #include "base/ids.h"
 
 #include <assert.h>
+#include <stdatomic.h>
 
 void ids_init(struct ids *ids, const struct clock *clock, int node)
 {
@@ -17,7 +18,7 @@ int64_t ids_next(struct ids *ids)
     int64_t last = ids->last, next;
     do
         next = now > last ? now : last + 1;
-    while (!__atomic_compare_exchange_n(&ids->last, &last, next, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+    while (!atomic_compare_exchange_weak(&ids->last, &last, next));
     return (next >> 12) << 22 | (int64_t)ids->node << 12 | (next & 0xfff);
 }
 

@@ -20,6 +20,7 @@ void log_fd_set(int fd)
     out_fd = fd;
 }
 
+PRINTF_LIKE(4, 0)
 static void write_line(enum log_level level, const char *event, const struct err *err, const char *format,
                        va_list args)
 {

@@ -1,7 +1,7 @@
 /* cmd.c - see cmd.h */
 #include "cmd/cmd.h"
 
-#include <inttypes.h>
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -78,6 +78,7 @@ static bool store_value(const struct cmd_option *option, const char *value)
     int64_t number;
     if (!str_i64(str_from(value), &number) || number < option->min || number > option->max)
         return false;
+    assert(option->number); /* each row has exactly one target */
     *option->number = number;
     return true;
 }
