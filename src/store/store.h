@@ -102,7 +102,8 @@ void stmt_bind_null(struct stmt *stmt, int index);
 /* Moves to the next row.  ERR_OK: *out_row tells whether there is one; the columns are valid until the
  * next stmt_ call on it. */
 MUST_CHECK enum err_code stmt_step(struct stmt *stmt, bool *out_row, struct err *err);
-/* Runs a statement to its end, dropping rows; *out_changes (may be NULL) = rows inserted, updated, deleted. */
+/* Runs a statement to its end, dropping rows; *out_changes (may be NULL) = rows inserted, updated, deleted.
+ */
 MUST_CHECK enum err_code stmt_run(struct stmt *stmt, int64_t *out_changes, struct err *err);
 /* Ready to be run again with the same bindings. */
 void stmt_reset(struct stmt *stmt);
@@ -177,7 +178,7 @@ MUST_CHECK enum err_code store_period_drop(struct store *store, const char *tabl
 struct store_stats {
     int64_t writes, commits; /* functions that ended well, and the transactions (syncs) they shared */
     int64_t reads, retries, reconnects, timeouts;
-    int waiting;             /* writers in the queue now */
+    int waiting; /* writers in the queue now */
 };
 void store_stats(struct store *store, struct store_stats *out);
 
