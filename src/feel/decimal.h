@@ -13,7 +13,7 @@ struct decimal {
     uint64_t lo, hi;
 };
 
-#define DECIMAL_SMALL_TAG 0x7c00000000000000ULL
+#define DECIMAL_SMALL_TAG UINT64_C(0x7c00000000000000)
 #define DECIMAL_SCALE_MAX 18
 #define DECIMAL_TEXT_MAX 6200 /* plain notation of the largest exponents, NUL included */
 
