@@ -15,16 +15,16 @@
 
 enum type_kind { TYPE_PLAIN, TYPE_SUBJECT, TYPE_FACT, TYPE_CASE, TYPE_KIND__COUNT };
 
-enum field_kind {
-    FIELD_TEXT,    /* TEXT, NFC */
-    FIELD_INTEGER, /* BIGINT */
-    FIELD_NUMBER,  /* DOUBLE PRECISION */
-    FIELD_BOOLEAN, /* BIGINT 0 or 1 */
-    FIELD_DATE,    /* TEXT YYYY-MM-DD */
-    FIELD_INSTANT, /* BIGINT, UTC milliseconds */
-    FIELD_REF,     /* BIGINT, the id of a record of field->ref */
-    FIELD_JSON,    /* TEXT, an array or object in compact form */
-    FIELD_KIND__COUNT
+enum value_kind {
+    VALUE_TEXT,    /* TEXT, NFC */
+    VALUE_INTEGER, /* BIGINT */
+    VALUE_NUMBER,  /* DOUBLE PRECISION */
+    VALUE_BOOLEAN, /* BIGINT 0 or 1 */
+    VALUE_DATE,    /* TEXT YYYY-MM-DD */
+    VALUE_INSTANT, /* BIGINT, UTC milliseconds */
+    VALUE_REF,     /* BIGINT, the id of a record of field->ref */
+    VALUE_JSON,    /* TEXT, an array or object in compact form */
+    VALUE_KIND__COUNT
 };
 
 enum field_format { FORMAT_NONE, FORMAT_EMAIL, FORMAT_URI, FORMAT_TIME, FORMAT_UUID, FORMAT_DURATION };
@@ -48,10 +48,10 @@ struct field_code {
     struct str title[LANG__COUNT];
 };
 
-struct field {
+struct entity_field {
     struct str name; /* of the JSON member and of the column */
     struct str title[LANG__COUNT], help[LANG__COUNT];
-    enum field_kind kind;
+    enum value_kind kind;
     enum field_format format;
     enum field_mask mask; /* MASK_NONE = not sensitive; else sealed at rest */
     bool required, read_only, unique, sortable, filterable, indexed, searched, listed, money, common;
@@ -65,7 +65,7 @@ struct field {
     struct str ref;        /* x-ref, "pack.type" or an engine relation */
     const struct entity_type *ref_type;
     const struct entity_relation *ref_relation;
-    const struct shape *shape; /* FIELD_JSON */
+    const struct shape *shape; /* VALUE_JSON */
     json_t *fallback;          /* default, or NULL */
     json_t *schema;            /* as written */
 };
@@ -83,7 +83,7 @@ struct entity_type {
     struct str table;
     enum type_kind kind;
     struct str title[LANG__COUNT];
-    struct field *fields;
+    struct entity_field *fields;
     int fields_count;
     int label, code; /* field that names a record; natural key of one field; -1 = none */
     int *key;        /* x-key: fields of the natural key, unique */
