@@ -227,6 +227,8 @@ struct feel_type {
     size_t count;
     /* Unary tests over `?` (slot 0 and only input) that a value must pass; NULL when there are none. */
     const struct feel_program *allowed;
+    /* A further type that the value must be an instance of (restrictions on top of each other); or NULL. */
+    const struct feel_type *also;
 };
 
 /* A static type without parts. */
@@ -351,6 +353,7 @@ struct feel_eval {
     int warnings_count, warnings_more;
     int64_t now_ms;  /* for now() and today(); the caller sets it */
     struct str zone; /* zone of now() and today(), "" = UTC */
+    void *host;      /* the caller's own, for its native functions */
     /* Internal. */
     int64_t steps;
     int depth;
