@@ -74,3 +74,8 @@ bool principal_sees(const struct principal *who, struct str permission, const st
 
 /* True when pattern `a` (`ops.*`) holds all that `b` holds: for "never grant more than one has". */
 bool permission_covers(struct str a, struct str b);
+
+/* True when every row of `narrow` lies in `wide`. */
+bool scope_covers(const struct scope *wide, const struct scope *narrow);
+/* True when `who` has the permission (a pattern, too) in a scope that covers `scope`. */
+bool principal_may_grant(const struct principal *who, struct str permission, const struct scope *scope);
