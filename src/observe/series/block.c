@@ -146,34 +146,17 @@ enum err_code block_open(struct disk *disk, const char *path, struct block *out_
         return rc;
     const char *bytes = map, *tail = bytes + size - TAIL;
     const uint64_t index = get_u64(tail), entries = get_u64(tail + 8);
-    struct block_entry *list = NULL;
     if (memcmp(bytes, "BHSB0001", 8) != 0 || memcmp(tail + 20, "BHSE", 4) != 0 || index < HEAD ||
-        entries > (uint64_t)size / ENTRY || index + entries * ENTRY + TAIL != (uint64_t)size ||
-        crc32c(crc32c(0, bytes + index, entries * ENTRY), tail, 16) != get_u32(tail + 16))
-        rc = corrupt(err, path, (int64_t)index);
-    if (!rc && entries) {
-        list = mem_alloc(entries, sizeof *list);
-        if (!list)
-            rc = err_nomem(err);
-    }
-    for (uint64_t i = 0; !rc && i < entries; i++) {
-        const char *entry = bytes + index + i * ENTRY;
-        list[i] = (struct block_entry) { (int64_t)get_u64(entry),      get_u64(entry + 8),
-                                         get_u32(entry + 16),          get_u32(entry + 20),
-                                         (int64_t)get_u64(entry + 24), (int64_t)get_u64(entry + 32) };
-        if (list[i].offset + list[i].len + 4 > index)
-            rc = corrupt(err, path, (int64_t)list[i].offset);
-    }
-    if (rc) {
-        mem_free(list);
+        entries > (uint64_t)size / ENTRY || index + entries * ENTRY + TAIL != (uint64_t)size) {
         (void)munmap(map, (size_t)size);
-        return rc;
+        return corrupt(err, path, size);
     }
     out_block->day = (int64_t)get_u64(bytes + 8);
     out_block->bytes = (uint64_t)size;
     out_block->map = map;
-    out_block->entries = list;
+    out_block->index = index;
     out_block->entry_count = entries;
+    out_block->verified = false;
     return ERR_OK;
 }
 
@@ -181,23 +164,51 @@ void block_close(struct block *block)
 {
     if (block->map)
         (void)munmap(block->map, block->bytes);
-    mem_free(block->entries);
     block->map = NULL;
-    block->entries = NULL;
     block->entry_count = 0;
 }
 
-const struct block_entry *block_find(const struct block *block, int64_t id)
+static enum err_code verify(struct block *block, struct err *err)
 {
+    const char *bytes = block->map, *tail = bytes + block->bytes - TAIL;
+    if (!__atomic_load_n(&block->verified, __ATOMIC_RELAXED) &&
+        crc32c(crc32c(0, bytes + block->index, block->entry_count * ENTRY), tail, 16) != get_u32(tail + 16))
+        return corrupt(err, "index", (int64_t)block->index);
+    __atomic_store_n(&block->verified, true, __ATOMIC_RELAXED);
+    return ERR_OK;
+}
+
+enum err_code block_entry(struct block *block, size_t at, struct block_entry *out_entry, struct err *err)
+{
+    const enum err_code rc = verify(block, err);
+    if (rc)
+        return rc;
+    const char *entry = (const char *)block->map + block->index + at * ENTRY;
+    *out_entry = (struct block_entry) { (int64_t)get_u64(entry),      get_u64(entry + 8),
+                                        get_u32(entry + 16),          get_u32(entry + 20),
+                                        (int64_t)get_u64(entry + 24), (int64_t)get_u64(entry + 32) };
+    if (out_entry->offset + out_entry->len + 4 > block->index)
+        return corrupt(err, "index", (int64_t)out_entry->offset);
+    return ERR_OK;
+}
+
+enum err_code block_find(struct block *block, int64_t id, struct block_entry *out_entry, struct err *err)
+{
+    const char *index = (const char *)block->map + block->index;
     size_t low = 0, high = block->entry_count;
+    const enum err_code rc = verify(block, err);
+    if (rc)
+        return rc;
     while (low < high) {
         const size_t middle = (low + high) / 2;
-        if (block->entries[middle].id < id)
+        if ((int64_t)get_u64(index + middle * ENTRY) < id)
             low = middle + 1;
         else
             high = middle;
     }
-    return low < block->entry_count && block->entries[low].id == id ? &block->entries[low] : NULL;
+    if (low == block->entry_count || (int64_t)get_u64(index + low * ENTRY) != id)
+        return ERR_NOT_FOUND;
+    return block_entry(block, low, out_entry, err);
 }
 
 enum err_code block_read(const struct block *block, const struct block_entry *entry,

@@ -87,15 +87,16 @@ struct series_batch {
 };
 
 struct series_result {
-    size_t stored;    /* new samples */
+    size_t stored;    /* new in the head; one that a block has already is dropped when read */
     size_t repeated;  /* the sender's sequence was known already */
-    size_t duplicate; /* (series, instant) was there */
+    size_t duplicate; /* (series, instant) stood in the head */
     size_t refused;   /* older than SERIES_LATE_MS, too far ahead, or of no known series */
     size_t gap;       /* sequence numbers that the sender skipped */
 };
 
 /* Durable on return and atomic with the sender's cursor.  ERR_LIMIT, ERR_BUSY, ERR_DISK_FULL, ERR_IO,
- * ERR_NOMEM: nothing of the batch is there.  `out_result` may be NULL. */
+ * ERR_NOMEM: nothing of the batch is there.  ERR_CONFLICT: the node has begun a later epoch.  `out_result`
+ * may be NULL. */
 MUST_CHECK enum err_code series_append(struct series_store *store, const struct series_batch *batch,
                                        struct series_result *out_result, struct err *err);
 /* The highest sequence acknowledged to the node in that epoch; false = none. */
