@@ -17,7 +17,8 @@ static int column_of(struct str text, size_t line_start, size_t at)
     return column;
 }
 
-static enum err_code csv_fault(const struct csv *csv, size_t line_start, size_t at, const char *id, struct err *err)
+static enum err_code csv_fault(const struct csv *csv, size_t line_start, size_t at, const char *id,
+                               struct err *err)
 {
     (void)err_set(err, ERR_INVALID, id, ARG_END);
     (void)err_at(err, csv->line, column_of(csv->text, line_start, at));
@@ -102,7 +103,8 @@ static void skip_empty_lines(struct csv *csv)
     }
 }
 
-enum err_code csv_next(struct csv *csv, struct arena *arena, struct csv_record *out, bool *out_end, struct err *err)
+enum err_code csv_next(struct csv *csv, struct arena *arena, struct csv_record *out, bool *out_end,
+                       struct err *err)
 {
     skip_empty_lines(csv);
     if (csv->at >= csv->text.len) {

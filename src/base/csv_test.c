@@ -6,12 +6,21 @@
 static void test_read(void **state)
 {
     (void)state;
-    static const struct { const char *text, *want; } cases[] = {
-        { "a,b\r\n1,2\r\n", "[a|b][1|2]" },      { "a\n", "[a]" },
-        { "a", "[a]" },                          { "", "" },
-        { "\xef\xbb\xbf" "a,b", "[a|b]" },       { "a,\n,b\n", "[a|][|b]" },
-        { "\"a,b\",\"c\"\"d\"\n", "[a,b|c\"d]" }, { "\"a\nb\",c\n", "[a\nb|c]" },
-        { "\n\na\n\n", "[a]" },                  { "\"\",x", "[|x]" },
+    static const struct {
+        const char *text, *want;
+    } cases[] = {
+        { "a,b\r\n1,2\r\n", "[a|b][1|2]" },
+        { "a\n", "[a]" },
+        { "a", "[a]" },
+        { "", "" },
+        { "\xef\xbb\xbf"
+          "a,b",
+          "[a|b]" },
+        { "a,\n,b\n", "[a|][|b]" },
+        { "\"a,b\",\"c\"\"d\"\n", "[a,b|c\"d]" },
+        { "\"a\nb\",c\n", "[a\nb|c]" },
+        { "\n\na\n\n", "[a]" },
+        { "\"\",x", "[|x]" },
         { "a,\"b\"\r\nc,d", "[a|b][c|d]" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -35,7 +44,8 @@ static void test_read(void **state)
             }
             buf_char(&got, ']');
         }
-        test_ok(str_eq(buf_get(&got), str_from(cases[i].want)), "%s: %s", cases[i].text, got.ptr ? got.ptr : "");
+        test_ok(str_eq(buf_get(&got), str_from(cases[i].want)), "%s: %s", cases[i].text,
+                got.ptr ? got.ptr : "");
         buf_done(&got);
         arena_free(arena);
     }
@@ -44,9 +54,12 @@ static void test_read(void **state)
 static void test_faults(void **state)
 {
     (void)state;
-    static const struct { const char *text, *id; int line, column; } cases[] = {
-        { "a,b\n1,\"2", "csv.open", 2, 3 },     { "a\"b\n", "csv.quote", 1, 2 },
-        { "x\n\"a\"b\n", "csv.quote", 2, 4 },   { "ab\xff,c\n", "csv.utf8", 1, 1 },
+    static const struct {
+        const char *text, *id;
+        int line, column;
+    } cases[] = {
+        { "a,b\n1,\"2", "csv.open", 2, 3 },   { "a\"b\n", "csv.quote", 1, 2 },
+        { "x\n\"a\"b\n", "csv.quote", 2, 4 }, { "ab\xff,c\n", "csv.utf8", 1, 1 },
         { "\"a\nb\",\"c", "csv.open", 2, 4 },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -59,7 +72,8 @@ static void test_faults(void **state)
         enum err_code rc = ERR_OK;
         while (!rc && !end)
             rc = csv_next(&csv, arena, &record, &end, &err);
-        test_ok(rc == ERR_INVALID && !strcmp(err.id, cases[i].id), "%s: %s", cases[i].text, err.id ? err.id : "ok");
+        test_ok(rc == ERR_INVALID && !strcmp(err.id, cases[i].id), "%s: %s", cases[i].text,
+                err.id ? err.id : "ok");
         test_ok(err.at.line == cases[i].line && err.at.column == cases[i].column, "%s: %d:%d", cases[i].text,
                 err.at.line, err.at.column);
         arena_free(arena);
@@ -76,8 +90,8 @@ static void test_positions(void **state)
     bool end;
     csv_init(&csv, STR("\xe7\xbd\x91,\"a\nb\",c\nz"));
     test_ok(!csv_next(&csv, arena, &record, &end, &err), "first");
-    test_ok(record.count == 3 && record.columns[1] == 3 && record.lines[2] == 2 && record.columns[2] == 4, "%d %d",
-            record.columns[1], record.columns[2]);
+    test_ok(record.count == 3 && record.columns[1] == 3 && record.lines[2] == 2 && record.columns[2] == 4,
+            "%d %d", record.columns[1], record.columns[2]);
     test_ok(!csv_next(&csv, arena, &record, &end, &err) && record.line == 3, "second");
     arena_free(arena);
 }

@@ -151,7 +151,8 @@ static bool date_ok(struct str text)
     int year, month, day, month_back, day_back;
     int64_t year_back;
     if (text.len != 10 || text.ptr[4] != '-' || text.ptr[7] != '-' || !digits(text, 0, 4, &year) ||
-        !digits(text, 5, 2, &month) || !digits(text, 8, 2, &day) || month < 1 || month > 12 || day < 1 || day > 31)
+        !digits(text, 5, 2, &month) || !digits(text, 8, 2, &day) || month < 1 || month > 12 || day < 1 ||
+        day > 31)
         return false;
     civil_from_days(days_from_civil(year, month, day), &year_back, &month_back, &day_back);
     return year_back == year && month_back == month && day_back == day;
@@ -168,7 +169,8 @@ static bool time_ok(struct str text)
 static bool email_ok(struct str text)
 {
     const ptrdiff_t at = str_find(text, STR("@"));
-    if (at <= 0 || (size_t)at + 3 > text.len || str_find(str_slice(text, (size_t)at + 1, text.len), STR("@")) >= 0)
+    if (at <= 0 || (size_t)at + 2 > text.len ||
+        str_find(str_slice(text, (size_t)at + 1, text.len), STR("@")) >= 0)
         return false;
     for (size_t i = 0; i < text.len; i++)
         if (strchr(" \t\r\n<>\",;", text.ptr[i]))
@@ -236,9 +238,9 @@ static bool (*const FORMATS[FORMAT__COUNT])(struct str text) = {
     [FORMAT_URI] = uri_ok,   [FORMAT_UUID] = uuid_ok, [FORMAT_DURATION] = duration_ok,
 };
 static const char *const FORMAT_HINTS[FORMAT__COUNT] = {
-    [FORMAT_DATE] = "2026-11-21",        [FORMAT_INSTANT] = "2026-11-21T14:05:00+08:00",
-    [FORMAT_TIME] = "14:05",             [FORMAT_EMAIL] = "name@example.org",
-    [FORMAT_URI] = "https://...",        [FORMAT_UUID] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx",
+    [FORMAT_DATE] = "2026-11-21",     [FORMAT_INSTANT] = "2026-11-21T14:05:00+08:00",
+    [FORMAT_TIME] = "14:05",          [FORMAT_EMAIL] = "name@example.org",
+    [FORMAT_URI] = "https://...",     [FORMAT_UUID] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx",
     [FORMAT_DURATION] = "P1M, PT30M",
 };
 
@@ -249,7 +251,8 @@ static bool check_codes(struct check *c, const struct shape *shape, struct str t
     if (!shape->codes)
         return true;
     for (int i = 0; i < shape->codes_count; i++)
-        if (shape->type == SHAPE_INTEGER ? shape->codes[i].number == number : str_eq(shape->codes[i].code, text))
+        if (shape->type == SHAPE_INTEGER ? shape->codes[i].number == number
+                                         : str_eq(shape->codes[i].code, text))
             return true;
     char shown[24];
     if (shape->type == SHAPE_INTEGER)
@@ -272,7 +275,8 @@ static bool check_text(struct check *c, const struct shape *shape, struct str te
         pcre2_match_data *match = pcre2_match_data_create(1, NULL);
         if (!match)
             return no_memory(c);
-        const int rc = pcre2_match(shape->pattern, (PCRE2_SPTR)text.ptr, text.len, 0, PCRE2_NO_UTF_CHECK, match, NULL);
+        const int rc =
+            pcre2_match(shape->pattern, (PCRE2_SPTR)text.ptr, text.len, 0, PCRE2_NO_UTF_CHECK, match, NULL);
         pcre2_match_data_free(match);
         if (rc < 0)
             return fault_text(c, "entity.pattern", "want", shape->pattern_text);
@@ -289,7 +293,9 @@ static bool check_range(struct check *c, const struct shape *shape, double numbe
     return true;
 }
 
-static const char *const WANTS[SHAPE__COUNT] = { "text", "integer", "number", "true / false", "[...]", "{...}" };
+static const char *const WANTS[SHAPE__COUNT] = {
+    "text", "integer", "number", "true / false", "[...]", "{...}"
+};
 
 static bool wrong_type(struct check *c, const struct shape *shape)
 {
@@ -386,7 +392,8 @@ static bool check_shape(struct check *c, const struct shape *shape, const json_t
 
 /* ---- fields ---- */
 
-static void keep_value(struct check *c, const struct entity_field *field, const json_t *json, struct value *out)
+static void keep_value(struct check *c, const struct entity_field *field, const json_t *json,
+                       struct value *out)
 {
     const struct str text = { json_string_value(json), json_string_length(json) };
     switch (field->kind) {
@@ -408,7 +415,8 @@ static void keep_value(struct check *c, const struct entity_field *field, const 
         out->i64 = json_is_true(json);
         return;
     case VALUE_INSTANT:
-        (void)clock_parse(text, &out->i64, NULL);
+        if (clock_parse(text, &out->i64, NULL)) /* it was checked */
+            out->null = true;
         return;
     case VALUE_REF:
         (void)str_i64(text, &out->i64);
@@ -452,8 +460,8 @@ static void read_member(struct check *c, const struct entity_type *type, const c
         keep_value(c, field, json, value);
 }
 
-enum err_code fields_required(const struct entity_type *type, const struct value *values, struct findings *findings,
-                              struct err *err)
+enum err_code fields_required(const struct entity_type *type, const struct value *values,
+                              struct findings *findings, struct err *err)
 {
     struct check c = { .findings = findings, .err = err };
     for (int i = FIELD_OWN; i < type->fields_count; i++)
@@ -465,8 +473,9 @@ enum err_code fields_required(const struct entity_type *type, const struct value
     return c.rc;
 }
 
-enum err_code fields_read(const struct entity_type *type, const json_t *object, unsigned mode, struct arena *arena,
-                          struct findings *findings, struct value *values, struct err *err)
+enum err_code fields_read(const struct entity_type *type, const json_t *object, unsigned mode,
+                          struct arena *arena, struct findings *findings, struct value *values,
+                          struct err *err)
 {
     struct check c = { .arena = arena, .findings = findings, .err = err };
     const char *name;
