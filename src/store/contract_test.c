@@ -1,0 +1,580 @@
+/* The contract of store.h; the same cases run on both backends (BIHUAN_TEST_STORE). */
+#include "base/ids.h"
+#include "test.h"
+#include "teststore.h"
+
+#include <pthread.h>
+#include <unistd.h>
+
+#define SCHEMA                                                                                               \
+    "CREATE TABLE parent (id {i64} PRIMARY KEY, code {text} NOT NULL UNIQUE) {strict};"                      \
+    "CREATE TABLE item (id {i64} PRIMARY KEY, name {text}, n {i64}, f {f64}, b {blob},"                      \
+    " parent {i64} REFERENCES parent (id), CHECK (n < 1000000), UNIQUE (name, n)) {strict};"
+
+static enum err_code schema_fn(struct tx *tx, void *arg, struct err *err)
+{
+    return tx_exec(tx, arg, err);
+}
+
+static struct store *fresh(void)
+{
+    struct store *store = teststore_open(teststore_url(), false, NULL);
+    struct err err = { 0 };
+    char sql[] = SCHEMA;
+    teststore_ok(store_write(store, schema_fn, sql, &err), &err, "schema");
+    return store;
+}
+
+struct item {
+    int64_t id;
+    const char *name;
+    int64_t n;
+    enum err_code fail; /* what the function answers after its work */
+};
+
+static enum err_code add_fn(struct tx *tx, void *arg, struct err *err)
+{
+    const struct item *item = arg;
+    struct stmt *stmt = NULL;
+    int64_t changes = -1;
+    enum err_code rc =
+        tx_prepare(tx, "INSERT INTO item (id, name, n, f, b) VALUES (?1, ?2, ?3, ?4, ?5)", &stmt, err);
+    if (!rc) {
+        stmt_bind_i64(stmt, 1, item->id);
+        stmt_bind_text_or_null(stmt, 2, str_from(item->name));
+        stmt_bind_i64(stmt, 3, item->n);
+        stmt_bind_f64(stmt, 4, (double)item->n / 4);
+        stmt_bind_blob(stmt, 5, "a\0\xff", 3);
+        rc = stmt_run(stmt, &changes, err);
+    }
+    stmt_free(stmt);
+    if (!rc && changes != 1)
+        return err_set(err, ERR_INTERNAL, "base.internal", ARG_END);
+    if (!rc && item->fail)
+        return err_set(err, item->fail, "base.internal", ARG_END);
+    return rc;
+}
+
+static enum err_code add(struct store *store, int64_t id, const char *name, int64_t n, struct err *err)
+{
+    struct item item = { id, name, n, ERR_OK };
+    return store_write(store, add_fn, &item, err);
+}
+
+struct query {
+    const char *sql;
+    int64_t value;
+};
+
+static enum err_code query_fn(struct tx *tx, void *arg, struct err *err)
+{
+    struct query *query = arg;
+    return tx_query_i64(tx, query->sql, &query->value, err);
+}
+
+static int64_t query(struct store *store, const char *sql)
+{
+    struct query query = { sql, -1 };
+    struct err err = { 0 };
+    teststore_ok(store_read(store, query_fn, &query, &err), &err, sql);
+    return query.value;
+}
+
+static enum err_code exec_fn(struct tx *tx, void *arg, struct err *err)
+{
+    struct stmt *stmt = NULL;
+    enum err_code rc = tx_prepare(tx, arg, &stmt, err);
+    if (!rc)
+        rc = stmt_run(stmt, NULL, err);
+    stmt_free(stmt);
+    return rc;
+}
+
+static enum err_code exec(struct store *store, const char *sql, struct err *err)
+{
+    char text[512];
+    (void)snprintf(text, sizeof text, "%s", sql);
+    return store_write(store, exec_fn, text, err);
+}
+
+/* ---- values ---- */
+
+static enum err_code values_fn(struct tx *tx, void *arg, struct err *err)
+{
+    (void)arg;
+    struct stmt *stmt = NULL;
+    bool row = false;
+    enum err_code rc = tx_prepare(tx, "SELECT id, name, n, f, b, parent FROM item ORDER BY id", &stmt, err);
+    if (!rc)
+        rc = stmt_step(stmt, &row, err);
+    if (!rc) {
+        test_ok(row && stmt_columns(stmt) == 6, "a row of 6");
+        test_ok(str_eq(stmt_column_name(stmt, 3), STR("f")), "name");
+        test_ok(stmt_i64(stmt, 0) == INT64_MAX - 1 && stmt_type(stmt, 0) == STMT_I64, "i64");
+        test_ok(str_eq(stmt_text(stmt, 1), STR("\xe9\x97\xad'\xe7\x8e\xaf\"?1")), "text");
+        test_ok(stmt_type(stmt, 1) == STMT_TEXT, "text type");
+        test_ok(stmt_i64(stmt, 2) == -7 && str_eq(stmt_text(stmt, 2), STR("-7")), "a number as text");
+        test_ok(stmt_f64(stmt, 3) == -1.75 && stmt_type(stmt, 3) == STMT_F64, "f64");
+        test_ok(str_eq(stmt_blob(stmt, 4), ((struct str) { "a\0\xff", 3 })), "blob");
+        test_ok(stmt_type(stmt, 4) == STMT_BLOB, "blob type");
+        test_ok(stmt_is_null(stmt, 5) && stmt_i64(stmt, 5) == 0 && !stmt_text(stmt, 5).ptr, "null");
+        test_ok(!stmt_blob(stmt, 5).ptr, "null blob");
+        rc = stmt_step(stmt, &row, err);
+        test_ok(!row, "one row");
+    }
+    stmt_free(stmt);
+    return rc;
+}
+
+static void test_values(void **state)
+{
+    (void)state;
+    struct store *store = fresh();
+    struct err err = { 0 };
+    teststore_ok(add(store, INT64_MAX - 1, "\xe9\x97\xad'\xe7\x8e\xaf\"?1", -7, &err), &err, "add");
+    teststore_ok(store_read(store, values_fn, NULL, &err), &err, "read");
+    teststore_ok(store_write(store, values_fn, NULL, &err), &err, "read in a write");
+    test_ok(query(store, "SELECT n FROM item WHERE id = 5") == 0, "no row reads as 0");
+    test_ok(query(store, "SELECT CAST(sum(n) AS {i64}) FROM item") == -7, "token in a statement");
+    teststore_ok(store_ping(store, &err), &err, "ping");
+    store_close(store);
+}
+
+struct param {
+    int64_t i;
+    bool null;
+    int64_t out;
+};
+
+static enum err_code param_fn(struct tx *tx, void *arg, struct err *err)
+{
+    struct param *param = arg;
+    struct stmt *stmt = NULL;
+    bool row = false;
+    enum err_code rc =
+        tx_prepare(tx, "SELECT count(*) FROM item WHERE (?1 IS NULL OR n = ?1) AND name <> ?2", &stmt, err);
+    if (!rc) {
+        if (param->null)
+            stmt_bind_null(stmt, 1);
+        else
+            stmt_bind_i64(stmt, 1, param->i);
+        stmt_bind_text(stmt, 2, STR("none"));
+        rc = stmt_step(stmt, &row, err);
+    }
+    if (!rc)
+        param->out = stmt_i64(stmt, 0);
+    stmt_free(stmt);
+    return rc;
+}
+
+/* The same statement with NULL first and a number later, and the other way round. */
+static void test_parameters_change_type(void **state)
+{
+    (void)state;
+    for (int order = 0; order < 2; order++) {
+        struct store *store = fresh();
+        struct err err = { 0 };
+        for (int i = 0; i < 10; i++)
+            teststore_ok(add(store, i + 1, "x", i, &err), &err, "add");
+        for (int turn = 0; turn < 4; turn++) {
+            struct param param = { .i = 3, .null = turn % 2 == order };
+            teststore_ok(store_read(store, param_fn, &param, &err), &err, "read");
+            test_ok(param.out == (param.null ? 10 : 1), "%d rows", (int)param.out);
+        }
+        store_close(store);
+    }
+}
+
+/* ---- failures ---- */
+
+static void test_constraints(void **state)
+{
+    (void)state;
+    struct store *store = fresh();
+    struct err err = { 0 };
+    teststore_ok(add(store, 1, "x", 5, &err), &err, "add");
+    test_ok(add(store, 1, "y", 5, &err) == ERR_CONFLICT, "primary key");
+    test_ok(strcmp(err.id, "store.duplicate") == 0 && strcmp(err.args[0].text, "item.id") == 0,
+            "names item.id: %s", err.args[0].text);
+    test_ok(add(store, 2, "x", 5, &err) == ERR_CONFLICT, "unique");
+    test_ok(strcmp(err.args[0].text, "item.name,n") == 0, "names both columns: %s", err.args[0].text);
+    test_ok(exec(store, "UPDATE item SET parent = 99 WHERE id = 1", &err) == ERR_CONFLICT, "reference");
+    test_ok(strcmp(err.id, "store.reference") == 0, "is told");
+    test_ok(exec(store, "INSERT INTO parent (id, code) VALUES (1, NULL)", &err) == ERR_INVALID, "missing");
+    test_ok(strcmp(err.id, "store.missing_value") == 0 && strcmp(err.args[0].text, "parent.code") == 0,
+            "names it: %s", err.args[0].text);
+    test_ok(add(store, 3, "z", 2000000, &err) == ERR_INVALID && strcmp(err.id, "store.check") == 0, "check");
+    test_ok(exec(store, "SELEC 1", &err) == ERR_INVALID && strcmp(err.id, "store.sql") == 0, "grammar");
+    test_ok(exec(store, "SELECT nothing FROM item", &err) == ERR_INVALID, "no such column");
+    test_ok(store_read(store, exec_fn, (char[]) { "DELETE FROM item" }, &err) == ERR_INVALID,
+            "a read cannot write");
+    test_ok(query(store, "SELECT count(*) FROM item") == 1, "only the first is there");
+    store_close(store);
+}
+
+static enum err_code swallow_fn(struct tx *tx, void *arg, struct err *err)
+{
+    (void)arg;
+    struct item item = { 10, "before", 1, ERR_OK };
+    if (add_fn(tx, &item, err))
+        return err->code;
+    item = (struct item) { 1, "again", 2, ERR_OK };
+    (void)add_fn(tx, &item, err); /* fails: 1 is there */
+    return ERR_OK;                /* and says nothing */
+}
+
+static enum err_code nested_fn(struct tx *tx, void *arg, struct err *err)
+{
+    (void)arg;
+    struct item good = { 20, "good", 1, ERR_OK }, bad = { 1, "bad", 2, ERR_OK },
+                refused = { 21, "refused", 3, ERR_FORBIDDEN };
+    if (tx_nested(tx, add_fn, &bad, err) != ERR_CONFLICT)
+        return ERR_INTERNAL;
+    if (tx_nested(tx, add_fn, &refused, err) != ERR_FORBIDDEN)
+        return ERR_INTERNAL;
+    return tx_nested(tx, add_fn, &good, err);
+}
+
+static void test_rollback(void **state)
+{
+    (void)state;
+    struct store *store = fresh();
+    struct err err = { 0 };
+    struct item refused = { 2, "no", 1, ERR_FORBIDDEN };
+    teststore_ok(add(store, 1, "x", 5, &err), &err, "add");
+    test_ok(store_write(store, add_fn, &refused, &err) == ERR_FORBIDDEN, "the function's own answer");
+    test_ok(store_write(store, swallow_fn, NULL, &err) == ERR_CONFLICT, "a swallowed failure comes out");
+    test_ok(query(store, "SELECT count(*) FROM item") == 1, "nothing of them is there");
+    teststore_ok(store_write(store, nested_fn, NULL, &err), &err, "nested");
+    test_ok(query(store, "SELECT count(*) FROM item WHERE id = 20") == 1, "the good one");
+    test_ok(query(store, "SELECT count(*) FROM item") == 2, "and none of the bad ones");
+    store_close(store);
+}
+
+static void count_call(void *arg)
+{
+    ++*(int *)arg;
+}
+
+struct after {
+    int *calls;
+    enum err_code rc;
+};
+
+static enum err_code after_fn(struct tx *tx, void *arg, struct err *err)
+{
+    struct after *after = arg;
+    test_ok(tx_writer_slot(tx) >= 0 && tx_arena(tx) != NULL, "slot and arena");
+    if (tx_after_commit(tx, count_call, after->calls, err) ||
+        tx_after_commit(tx, count_call, after->calls, err))
+        return err->code;
+    return after->rc ? err_set(err, after->rc, "base.internal", ARG_END) : ERR_OK;
+}
+
+static enum err_code after_nested_fn(struct tx *tx, void *arg, struct err *err)
+{
+    struct after *after = arg;
+    struct after bad = { after->calls, ERR_LIMIT };
+    if (tx_after_commit(tx, count_call, after->calls, err))
+        return err->code;
+    if (tx_nested(tx, after_fn, &bad, err) != ERR_LIMIT)
+        return ERR_INTERNAL;
+    return tx_after_commit(tx, count_call, after->calls, err);
+}
+
+static void test_after_commit(void **state)
+{
+    (void)state;
+    struct store *store = fresh();
+    struct err err = { 0 };
+    int calls = 0;
+    struct after after = { &calls, ERR_OK };
+    teststore_ok(store_write(store, after_fn, &after, &err), &err, "write");
+    test_ok(calls == 2, "both called");
+    after.rc = ERR_CONFLICT;
+    test_ok(store_write(store, after_fn, &after, &err) == ERR_CONFLICT && calls == 2, "none after a failure");
+    calls = 0;
+    teststore_ok(store_write(store, after_nested_fn, &after, &err), &err, "write");
+    test_ok(calls == 2, "those of an undone savepoint are not called: %d", calls);
+    store_close(store);
+}
+
+/* ---- snapshot, streaming, deadline ---- */
+
+static enum err_code snapshot_fn(struct tx *tx, void *arg, struct err *err)
+{
+    struct store *store = arg;
+    int64_t before, after;
+    enum err_code rc = tx_query_i64(tx, "SELECT count(*) FROM item", &before, err);
+    if (!rc)
+        rc = add(store, 100 + before, "later", before, err); /* another connection commits */
+    if (!rc)
+        rc = tx_query_i64(tx, "SELECT count(*) FROM item", &after, err);
+    if (!rc)
+        test_ok(before == after, "the snapshot stands: %d, %d", (int)before, (int)after);
+    return rc;
+}
+
+static void test_snapshot(void **state)
+{
+    (void)state;
+    struct store *store = fresh();
+    struct err err = { 0 };
+    teststore_ok(store_read(store, snapshot_fn, store, &err), &err, "read");
+    test_ok(query(store, "SELECT count(*) FROM item") == 1, "a later read sees it");
+    store_close(store);
+}
+
+static enum err_code many_fn(struct tx *tx, void *arg, struct err *err)
+{
+    (void)arg;
+    for (int i = 0; i < 5000; i++) {
+        struct item item = { i + 1, "many", i, ERR_OK };
+        if (add_fn(tx, &item, err))
+            return err->code;
+    }
+    return ERR_OK;
+}
+
+static enum err_code stream_fn(struct tx *tx, void *arg, struct err *err)
+{
+    int64_t *sum = arg, one;
+    struct stmt *stmt = NULL;
+    bool row = true;
+    *sum = 0;
+    enum err_code rc = tx_prepare(tx, "SELECT n FROM item WHERE n >= ?1 ORDER BY id", &stmt, err);
+    if (!rc) {
+        stmt_stream(stmt);
+        stmt_bind_i64(stmt, 1, 1000);
+    }
+    for (int i = 0; !rc && !(rc = stmt_step(stmt, &row, err)) && row; i++) {
+        *sum += stmt_i64(stmt, 0);
+        if (i % 1000 == 0) /* another statement in between */
+            rc = tx_query_i64(tx, "SELECT 1", &one, err);
+    }
+    stmt_free(stmt);
+    return rc;
+}
+
+static void test_streaming(void **state)
+{
+    (void)state;
+    struct store *store = fresh();
+    struct err err = { 0 };
+    int64_t sum = 0;
+    teststore_ok(store_write(store, many_fn, NULL, &err), &err, "5000 rows");
+    for (int turn = 0; turn < 2; turn++) {
+        teststore_ok(store_read(store, stream_fn, &sum, &err), &err, "stream");
+        test_ok(sum == (int64_t)(1000 + 4999) * 4000 / 2, "all rows came: %lld", (long long)sum);
+    }
+    teststore_ok(store_write(store, stream_fn, &sum, &err), &err, "stream in a write");
+    store_close(store);
+}
+
+#define ENDLESS                                                                                              \
+    "WITH RECURSIVE t (x) AS (SELECT CAST(1 AS {i64}) UNION ALL SELECT x + 1 FROM t WHERE x < 400000000)"    \
+    " SELECT count(*) FROM t"
+
+static void test_deadline(void **state)
+{
+    (void)state;
+    struct store *store = fresh();
+    struct err err = { 0 };
+    struct query query_ = { ENDLESS, 0 };
+    for (int turn = 0; turn < 2; turn++) {
+        const int64_t start = clock_mono(&CLOCK_SYSTEM);
+        store_deadline_set(start + 150);
+        const enum err_code rc =
+            turn ? store_write(store, query_fn, &query_, &err) : store_read(store, query_fn, &query_, &err);
+        store_deadline_set(0);
+        const int64_t took = clock_mono(&CLOCK_SYSTEM) - start;
+        test_ok(rc == ERR_TIMEOUT, "broken off: %s", err_name(rc));
+        test_ok(took >= 100 && took < 1500, "after %d ms", (int)took);
+    }
+    teststore_ok(add(store, 1, "after", 1, &err), &err, "works on");
+    store_deadline_set(clock_mono(&CLOCK_SYSTEM) - 1);
+    test_ok(add(store, 2, "late", 1, &err) == ERR_TIMEOUT, "past already");
+    store_deadline_set(0);
+    store_close(store);
+}
+
+/* ---- many threads ---- */
+
+struct crowd {
+    struct store *store;
+    int number, done;
+    enum err_code bad;
+};
+
+static enum err_code count_fn(struct tx *tx, void *arg, struct err *err)
+{
+    (void)arg;
+    int64_t n;
+    struct stmt *stmt = NULL;
+    enum err_code rc = tx_query_i64(tx, "SELECT n FROM item WHERE id = 1", &n, err);
+    if (!rc)
+        rc = tx_prepare(tx, "UPDATE item SET n = ?1 WHERE id = 1", &stmt, err);
+    if (!rc) {
+        stmt_bind_i64(stmt, 1, n + 1);
+        rc = stmt_run(stmt, NULL, err);
+    }
+    stmt_free(stmt);
+    return rc;
+}
+
+static void *crowd_run(void *arg)
+{
+    struct crowd *crowd = arg;
+    for (int i = 0; i < 40; i++) {
+        struct err err = { 0 };
+        const int64_t id = crowd->number * 1000 + i + 10;
+        struct item item = { id, "crowd", id, i % 5 == 4 ? ERR_FORBIDDEN : ERR_OK };
+        const enum err_code rc = store_write(crowd->store, add_fn, &item, &err);
+        if (rc != item.fail) {
+            crowd->bad = rc ? rc : ERR_INTERNAL;
+            (void)fprintf(stderr, "# add %s %s\n", err_name(rc), err.id ? err.id : "");
+            break;
+        }
+        crowd->done += rc == ERR_OK;
+        if (i % 4 == 0 && (crowd->bad = store_write(crowd->store, count_fn, NULL, &err))) {
+            (void)fprintf(stderr, "# count %s %s\n", err_name(crowd->bad), err.id ? err.id : "");
+            break;
+        }
+    }
+    return NULL;
+}
+
+/* Read-modify-write from eight threads: nothing is lost, a failing one spoils nobody else's. */
+static void test_crowd(void **state)
+{
+    (void)state;
+    struct store *store = fresh();
+    struct err err = { 0 };
+    pthread_t threads[8];
+    struct crowd crowd[8];
+    struct store_stats stats;
+    int done = 1;
+    teststore_ok(add(store, 1, "counter", 0, &err), &err, "counter");
+    for (int i = 0; i < 8; i++) {
+        crowd[i] = (struct crowd) { store, i + 1, 0, ERR_OK };
+        test_ok(pthread_create(&threads[i], NULL, crowd_run, &crowd[i]) == 0, "thread");
+    }
+    for (int i = 0; i < 8; i++) {
+        (void)pthread_join(threads[i], NULL);
+        test_ok(crowd[i].bad == ERR_OK, "thread %d: %s", i, err_name(crowd[i].bad));
+        done += crowd[i].done;
+    }
+    test_ok(query(store, "SELECT count(*) FROM item") == done, "each acknowledged row is there");
+    test_ok(query(store, "SELECT n FROM item WHERE id = 1") == 80, "each step counted: %d",
+            (int)query(store, "SELECT n FROM item WHERE id = 1"));
+    store_stats(store, &stats);
+    test_ok(stats.writes == done + 80 + 1 && stats.commits <= stats.writes && stats.waiting == 0, "stats");
+    store_close(store);
+}
+
+/* ---- seams ---- */
+
+static enum err_code two_fn(struct tx *tx, void *arg, struct err *err)
+{
+    (void)arg;
+    struct item a = { 50, "a", 1, ERR_OK }, b = { 51, "b", 1, ERR_OK };
+    const enum err_code rc = add_fn(tx, &a, err);
+    return rc ? rc : add_fn(tx, &b, err);
+}
+
+static void test_nth_statement(void **state)
+{
+    (void)state;
+    struct store *store = fresh();
+    for (long nth = 0;; nth++) {
+        struct err err = { 0 };
+        store_fail_at(store, nth, ERR_STORE);
+        const enum err_code rc = store_write(store, two_fn, NULL, &err);
+        store_fail_at(store, -1, ERR_OK);
+        const int64_t rows = query(store, "SELECT count(*) FROM item WHERE id >= 50");
+        test_ok(rc == ERR_OK ? rows == 2 : rows == 0 && rc == ERR_STORE, "all or nothing at %ld: %d rows",
+                nth, (int)rows);
+        if (rc == ERR_OK) {
+            test_ok(nth == 3, "two statements and the commit can fail: %ld", nth);
+            break;
+        }
+    }
+    store_close(store);
+}
+
+static void test_out_of_memory(void **state)
+{
+    (void)state;
+    struct store *store = fresh();
+    for (long nth = 0;; nth++) {
+        struct err err = { 0 };
+        mem_fail_at(nth);
+        enum err_code rc = store_write(store, two_fn, NULL, &err);
+        mem_fail_at(-1);
+        test_ok(rc == ERR_OK || rc == ERR_NOMEM, "no memory at %ld: %s", nth, err_name(rc));
+        if (rc == ERR_OK)
+            break;
+    }
+    test_ok(query(store, "SELECT count(*) FROM item WHERE id >= 50") == 2, "there once");
+    store_close(store);
+    const char *url = teststore_url();
+    for (long nth = 0; nth < 200; nth++) {
+        const long before = mem_live();
+        struct err err = { 0 };
+        const struct store_config config = { .url = url };
+        store = NULL;
+        mem_fail_at(nth);
+        const enum err_code rc = store_open(&config, &store, &err);
+        mem_fail_at(-1);
+        store_close(store);
+        test_ok((rc == ERR_OK) == (store != NULL) && mem_live() == before, "nothing leaks at %ld", nth);
+        if (rc == ERR_OK)
+            return;
+        test_ok(rc == ERR_NOMEM, "%s", err_name(rc));
+    }
+    fail();
+}
+
+static void test_bad_urls(void **state)
+{
+    (void)state;
+    static const char *const urls[] = { "mysql://x", "", "postgres", "sqlite" };
+    for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
+        struct store *store = NULL;
+        const struct store_config config = { .url = urls[i] };
+        test_ok(store_open(&config, &store, NULL) == ERR_INVALID && !store, "\"%s\"", urls[i]);
+    }
+    struct store *store = NULL;
+    const struct store_config nowhere = { .url = "sqlite:/no/such/folder/x.db" };
+    test_ok(store_open(&nowhere, &store, NULL) != ERR_OK && !store, "no folder");
+}
+
+/* ---- the cache ---- */
+
+static enum err_code cache_fn(struct tx *tx, void *arg, struct err *err)
+{
+    (void)arg;
+    for (int i = 0; i < 700; i++) {
+        char sql[64];
+        int64_t value = -1;
+        (void)snprintf(sql, sizeof sql, "SELECT %d + 1", i % 400);
+        if (tx_query_i64(tx, sql, &value, err))
+            return err->code;
+        test_ok(value == i % 400 + 1, "statement %d", i);
+    }
+    return ERR_OK;
+}
+
+static void test_cache(void **state)
+{
+    (void)state;
+    struct store *store = fresh();
+    struct err err = { 0 };
+    teststore_ok(store_read(store, cache_fn, NULL, &err), &err, "more statements than the cache holds");
+    store_close(store);
+}
+
+TEST_MAIN(TEST(test_values), TEST(test_parameters_change_type), TEST(test_constraints), TEST(test_rollback),
+          TEST(test_after_commit), TEST(test_snapshot), TEST(test_streaming), TEST(test_deadline),
+          TEST(test_crowd), TEST(test_nth_statement), TEST(test_out_of_memory), TEST(test_bad_urls),
+          TEST(test_cache))
