@@ -14,7 +14,7 @@ ROOMS = ["base", "crypto", "store", "feel", "dmn", "net", "platform", "subject",
          "handle", "learn", "hub", "app", "cmd"]
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 # What a unit test may include besides the house: the test helpers.
-TEST_ONLY = {"test.h", "pg.h"}
+TEST_ONLY = {"test.h", "teststore.h"}
 
 
 def floor(path):
