@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 static const struct cmd_entry COMMANDS[] = {
+    { "serve", cmd_serve },
     { "version", cmd_version },
     { 0 },
 };

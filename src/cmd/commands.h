@@ -2,4 +2,5 @@
 #pragma once
 #include "cmd/cmd.h"
 
+int cmd_serve(struct cmd *cmd, int argc, char **argv);
 int cmd_version(struct cmd *cmd, int argc, char **argv);

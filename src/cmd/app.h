@@ -1,0 +1,70 @@
+/* app.h - everything that hangs together in one running program; handed down, never global.
+ *
+ * `serve` fills it room by room in the order of ROOMS (serve.c) and empties it backwards; a subcommand that
+ * works on a data directory itself opens the same rooms up to the one it needs (app_open()).
+ * A pointer is NULL until its room has started.  Layer: cmd. */
+#pragma once
+#include "base/ids.h"
+#include "cmd/cmd.h"
+#include "net/http.h"
+#include "platform/settings/conf.h"
+
+struct store;
+struct key_ring;
+struct bus;
+struct audit;
+struct settings;
+struct identity;
+struct jobs;
+struct files;
+struct packs;
+struct entity;
+struct query;
+struct notify;
+struct control;
+
+struct app {
+    struct cmd *cmd;
+    struct arena *arena; /* of the configuration: lives as long as the app */
+    const struct clock *clock;
+    const struct words *words;
+    struct conf conf; /* the file, with the options of the command line over it */
+    const char *data; /* data directory */
+    bool demo;
+    int lock_fd; /* of DIR/lock, or -1 */
+
+    /* rooms, in the order of floors */
+    struct store *store;
+    struct ids ids;
+    struct key_ring *keys;
+    struct http_server *http;
+    struct bus *bus;
+    struct audit *audit;
+    struct settings *settings;
+    struct identity *identity;
+    struct jobs *jobs;
+    struct files *files;
+    struct packs *packs;
+    struct entity *entity;
+    struct query *query;
+    struct notify *notify;
+    struct control *control;
+};
+
+/* One step of starting; stop and reload may be NULL.  start may add routes (http_add_routes on app->http);
+ * the server listens after all have started. */
+struct room {
+    const char *name;
+    enum err_code (*start)(struct app *app, struct err *err);
+    void (*stop)(struct app *app);
+    enum err_code (*reload)(struct app *app, struct err *err); /* SIGHUP */
+};
+
+/* Makes the data directory (0700), locks it (ERR_BUSY "app.locked" when another process has it) and reads
+ * DIR/bihuan.conf.  Undone by app_done(), also after a failure. */
+MUST_CHECK enum err_code app_init(struct app *app, struct cmd *cmd, bool lock, struct err *err);
+void app_done(struct app *app);
+
+/* Starts the rooms in order; on failure those that had started are stopped again. */
+MUST_CHECK enum err_code app_start(struct app *app, const struct room *rooms, int count, struct err *err);
+void app_stop(struct app *app, const struct room *rooms, int count);
