@@ -8,6 +8,7 @@
 
 static const struct cmd_entry COMMANDS[] = {
     { "serve", cmd_serve },
+    { "pack", cmd_pack },
     { "version", cmd_version },
     { 0 },
 };

@@ -2,5 +2,6 @@
 #pragma once
 #include "cmd/cmd.h"
 
+int cmd_pack(struct cmd *cmd, int argc, char **argv);
 int cmd_serve(struct cmd *cmd, int argc, char **argv);
 int cmd_version(struct cmd *cmd, int argc, char **argv);
