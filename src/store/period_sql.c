@@ -394,7 +394,7 @@ struct known { /* what tx_after_commit() remembers */
 
 static uint64_t known_key(struct str table, int64_t month)
 {
-    return (str_hash(table) * 31 + (uint64_t)month) | 1;
+    return (str_hash(table) * 31 + (uint64_t)month) << 1 | 1; /* 0 is no key */
 }
 
 static void on_known(void *arg)

@@ -1,0 +1,27 @@
+/* audit_sql.h - the statements of the audit. */
+#pragma once
+
+#define AUDIT_FIELDS                                                                                         \
+    "id, at, chain, seq, user_id, user_name, remote, request_id, action, object_type, object_id, "           \
+    "object_name, "                                                                                          \
+    "before, after, detail"
+
+#define SQL_HEAD_GET "SELECT seq, hash FROM audit_head WHERE chain = ?1 {for_update}"
+#define SQL_HEAD_PUT                                                                                         \
+    "INSERT INTO audit_head (chain, seq, hash, start_seq, start_hash, start_seal) VALUES (?1, ?2, ?3, 0, "   \
+    "'', '') "                                                                                               \
+    "ON CONFLICT (chain) DO UPDATE SET seq = excluded.seq, hash = excluded.hash"
+/* The table's name is the month's, from tx_period(). */
+#define SQL_LINE_ADD                                                                                         \
+    "INSERT INTO %s (" AUDIT_FIELDS ", hash) VALUES "                                                        \
+    "(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)"
+#define SQL_HEADS "SELECT chain, seq, hash, start_seq, start_hash, start_seal FROM audit_head ORDER BY chain"
+#define SQL_CHAIN "SELECT " AUDIT_FIELDS ", hash FROM audit WHERE chain = ?1 AND seq > ?2 ORDER BY seq"
+#define SQL_CHECKPOINT_LAST "SELECT seq, hash, heads FROM audit_checkpoint ORDER BY seq DESC LIMIT 1"
+#define SQL_CHECKPOINT_ADD "INSERT INTO audit_checkpoint (seq, at, heads, hash) VALUES (?1, ?2, ?3, ?4)"
+#define SQL_CHECKPOINTS "SELECT seq, at, heads, hash FROM audit_checkpoint ORDER BY seq"
+#define SQL_LINE_HASH "SELECT hash FROM audit WHERE chain = ?1 AND seq = ?2"
+#define SQL_CHAIN_LAST_BEFORE                                                                                \
+    "SELECT seq, hash FROM audit WHERE chain = ?1 AND at < ?2 ORDER BY seq DESC LIMIT 1"
+#define SQL_HEAD_START                                                                                       \
+    "UPDATE audit_head SET start_seq = ?2, start_hash = ?3, start_seal = ?4 WHERE chain = ?1"
