@@ -53,6 +53,9 @@ enum err_code store_open(const struct store_config *config, struct store **out_s
     } else if (str_starts(url, STR("sqlite:")) && (store->url || store->data_dir)) {
         store->backend = STORE_SQLITE;
         store->ops = &STORE_SQLITE_OPS;
+    } else if (str_starts(url, STR("postgresql://"))) {
+        store->backend = STORE_POSTGRES;
+        store->ops = &STORE_POSTGRES_OPS;
     } else {
         rc = err_set(err, ERR_INVALID, "store.url", ARG_END); /* not shown: it may hold a password */
     }
