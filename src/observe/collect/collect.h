@@ -108,6 +108,7 @@ MUST_CHECK enum err_code collect_run_now(struct collect *collect, int64_t id, st
 
 struct collect_stats {
     uint64_t done, failed, overrun, lag_over_200ms;
+    uint64_t dropped; /* results that the sink could not take in time */
     size_t checks, running;
 };
 void collect_stats_get(struct collect *collect, struct collect_stats *out);

@@ -1,0 +1,159 @@
+/* dns.c - the DNS check: one query to a given server (or the system's), rcode and answer compared. */
+#include "observe/collect/loop.h"
+
+#include <arpa/inet.h>
+#include <arpa/nameser.h>
+#include <stdio.h>
+
+struct dns_query;
+
+struct dns_run {
+    struct run run;
+    struct dns_query *query;
+};
+
+struct dns_query { /* outlives the run when c-ares answers late */
+    struct later unused;
+    struct loop *loop;
+    struct dns_run *dns; /* NULL = nobody waits */
+};
+
+static void release(struct run *run)
+{
+    struct dns_run *dns = (struct dns_run *)(void *)run;
+    if (dns->query)
+        dns->query->dns = NULL;
+    dns->query = NULL;
+}
+
+/* One record of the answer as text; "" for those that have none. */
+static void record_text(ns_msg *msg, const ns_rr *rr, char *out, size_t size)
+{
+    const unsigned char *data = ns_rr_rdata(*rr);
+    const size_t len = ns_rr_rdlen(*rr);
+    char name[NS_MAXDNAME] = "";
+    out[0] = 0;
+    switch ((int)ns_rr_type(*rr)) {
+    case ns_t_a:
+        if (len == 4)
+            (void)inet_ntop(AF_INET, data, out, (socklen_t)size);
+        break;
+    case ns_t_aaaa:
+        if (len == 16)
+            (void)inet_ntop(AF_INET6, data, out, (socklen_t)size);
+        break;
+    case ns_t_txt:
+        for (size_t at = 0, to = 0; at < len;) {
+            const size_t part = data[at++];
+            for (size_t i = 0; i < part && at + i < len && to + 1 < size; i++)
+                out[to++] = (char)data[at + i];
+            at += part;
+            out[to < size ? to : size - 1] = 0;
+        }
+        break;
+    default: {
+        const int skip = ns_rr_type(*rr) == ns_t_mx ? 2 : ns_rr_type(*rr) == ns_t_srv ? 6 : 0;
+        if (len > (size_t)skip &&
+            ns_name_uncompress(ns_msg_base(*msg), ns_msg_end(*msg), data + skip, name, sizeof name) >= 0)
+            (void)snprintf(out, size, "%s", name);
+        break;
+    }
+    }
+}
+
+static void judge(struct dns_run *dns, const unsigned char *bytes, int len)
+{
+    const struct spec *spec = dns->run.check->spec;
+    ns_msg msg;
+    if (ns_initparse(bytes, len, &msg) < 0) {
+        run_fail(&dns->run, CAUSE_PROTOCOL, "the answer is not DNS");
+        return;
+    }
+    const int rcode = (int)ns_msg_getflag(msg, ns_f_rcode), count = ns_msg_count(msg, ns_s_an);
+    result_set(&dns->run.result, COLLECT_STATUS, rcode);
+    if (rcode != spec->rcode) {
+        run_fail(&dns->run, CAUSE_STATUS, "rcode %d", rcode);
+        return;
+    }
+    bool found = false, any = false;
+    for (int i = 0; i < count; i++) {
+        ns_rr rr;
+        char text[NS_MAXDNAME];
+        if (ns_parserr(&msg, ns_s_an, i, &rr) < 0)
+            break;
+        any |= (int)ns_rr_type(rr) == spec->type;
+        record_text(&msg, &rr, text, sizeof text);
+        found |= spec->answer.len && str_eq_nocase(str_from(text), spec->answer);
+    }
+    if (rcode == 0 && !any)
+        run_fail(&dns->run, CAUSE_BODY, "no record of the type in the answer");
+    else if (spec->answer.len && !found)
+        run_fail(&dns->run, CAUSE_BODY, "the expected answer is not among %d records", count);
+}
+
+static void on_answer(void *arg, int status, int timeouts, unsigned char *bytes, int len)
+{
+    struct dns_query *query = arg;
+    struct dns_run *dns = query->dns;
+    (void)timeouts;
+    query->loop->lookups--;
+    loop_free_later(query->loop, query);
+    if (!dns)
+        return;
+    dns->query = NULL;
+    if (bytes && len > 0)
+        judge(dns, bytes, len);
+    else
+        run_fail(&dns->run,
+                 status == ARES_ETIMEOUT       ? CAUSE_TIMEOUT
+                 : status == ARES_ECONNREFUSED ? CAUSE_REFUSED
+                 : status == ARES_EBADNAME     ? CAUSE_PROTOCOL
+                                               : CAUSE_DNS,
+                 "%s", ares_strerror(status));
+    run_end(&dns->run);
+}
+
+struct run *dns_start(struct check *check)
+{
+    const struct spec *spec = check->spec;
+    struct loop *loop = check->loop;
+    if (!check->channel) {
+        char server[300] = "";
+        ares_channel channel;
+        const bool six = spec->host.len && memchr(spec->host.ptr, ':', spec->host.len);
+        if (spec->host.len)
+            (void)snprintf(server, sizeof server, six ? "[%.*s]:%u" : "%.*s:%u", STR_ARG(spec->host),
+                           spec->port);
+        if (!resolver_open(loop, spec->host.len ? server : collect_dns(loop->collect), &channel)) {
+            struct run *run = run_new(check, sizeof(struct dns_run), release);
+            if (run) {
+                run_fail(run, CAUSE_DNS, "%.*s is not the address of a name server", STR_ARG(spec->host));
+                run_end(run);
+            }
+            return run;
+        }
+        check->channel = channel;
+    }
+    struct dns_query *query = mem_alloc(1, sizeof *query);
+    struct dns_run *dns = query ? (struct dns_run *)(void *)run_new(check, sizeof *dns, release) : NULL;
+    if (!dns) {
+        mem_free(query);
+        return NULL;
+    }
+    query->loop = loop;
+    query->dns = dns;
+    dns->query = query;
+    dns->run.phase = "the name server";
+    loop->lookups++;
+    if (!loop->resolver_timer.link)
+        timer_set(&loop->wheel, &loop->resolver_timer, loop->now_us / 1000 + 50);
+    ares_query(check->channel, spec->name.ptr, ns_c_in, spec->type, on_answer, query);
+    return &dns->run;
+}
+
+void dns_check_done(struct check *check)
+{
+    if (check->channel)
+        resolver_close(check->loop, check->channel);
+    check->channel = NULL;
+}
