@@ -113,7 +113,7 @@ static void on_answer(void *arg, int status, int timeouts, unsigned char *bytes,
     run_end(&dns->run);
 }
 
-struct run *dns_start(struct check *check)
+struct run *run_dns(struct check *check)
 {
     const struct spec *spec = check->spec;
     struct loop *loop = check->loop;

@@ -97,7 +97,7 @@ static void finish(struct http_run *http)
     run_end(&http->run);
 }
 
-struct run *http_start(struct check *check)
+struct run *run_http(struct check *check)
 {
     struct http_run *http = (struct http_run *)(void *)run_new(check, sizeof *http, release);
     if (!http)

@@ -290,7 +290,7 @@ static void on_lookup(void *ctx, const struct sockaddr_storage *addresses, int c
     begin(ping);
 }
 
-struct run *icmp_start(struct check *check)
+struct run *run_icmp(struct check *check)
 {
     if (!icmp_of(check->loop))
         return NULL;

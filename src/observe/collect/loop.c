@@ -369,8 +369,8 @@ enum collect_cause cause_of(int errnum)
 
 static void start(struct check *check)
 {
-    static struct run *(*const starters[COLLECT_KIND__COUNT])(struct check *) = { http_start, tcp_start,
-                                                                                  icmp_start, dns_start };
+    static struct run *(*const starters[COLLECT_KIND__COUNT])(struct check *) = { run_http, run_tcp, run_icmp,
+                                                                                  run_dns };
     struct loop *loop = check->loop;
     enum collect_cause cause = CAUSE_NONE;
     const char *detail = "";

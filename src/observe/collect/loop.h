@@ -180,10 +180,10 @@ void run_end(struct run *run);
 enum collect_cause cause_of(int errnum);
 
 /* Starts one; each ends by run_end(), now or later. */
-struct run *http_start(struct check *check) MUST_CHECK;
-struct run *tcp_start(struct check *check) MUST_CHECK;
-struct run *icmp_start(struct check *check) MUST_CHECK;
-struct run *dns_start(struct check *check) MUST_CHECK;
+struct run *run_http(struct check *check) MUST_CHECK;
+struct run *run_tcp(struct check *check) MUST_CHECK;
+struct run *run_icmp(struct check *check) MUST_CHECK;
+struct run *run_dns(struct check *check) MUST_CHECK;
 /* A run's common part, in a block of `size` bytes; NULL without memory. */
 struct run *run_new(struct check *check, size_t size, void (*cancel)(struct run *run)) MUST_CHECK;
 

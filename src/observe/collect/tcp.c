@@ -44,7 +44,7 @@ static void finish(struct tcp_run *tcp)
     run_end(&tcp->run);
 }
 
-struct run *tcp_start(struct check *check)
+struct run *run_tcp(struct check *check)
 {
     struct tcp_run *tcp = (struct tcp_run *)(void *)run_new(check, sizeof *tcp, release);
     if (!tcp)

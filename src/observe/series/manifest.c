@@ -116,7 +116,7 @@ static enum err_code take_all(struct series_store *store, struct taker *taker, s
         struct sender *sender;
         const int64_t node = (int64_t)take(taker), epoch = (int64_t)take(taker);
         const uint64_t acknowledged = take(taker);
-        rc = store_sender_put(store, node, &sender, err);
+        rc = series_sender_put(store, node, &sender, err);
         if (!rc) {
             sender->epoch = epoch;
             sender->acknowledged = acknowledged;
@@ -128,7 +128,7 @@ static enum err_code take_all(struct series_store *store, struct taker *taker, s
             taker->bad = true;
             break;
         }
-        rc = store_name_put(store, (int64_t)id, taker->at, len, true, err);
+        rc = series_name_put(store, (int64_t)id, taker->at, len, true, err);
         taker->at += len;
     }
     taker->bad |= !rc && taker->at != taker->end;

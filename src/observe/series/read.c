@@ -123,10 +123,10 @@ static enum err_code gather(struct series_store *store, int64_t id, int64_t from
 {
     enum err_code rc = ERR_OK;
     (void)pthread_mutex_lock(&store->lock);
-    if (!store_name(store, id))
+    if (!series_name(store, id))
         rc = err_set(err, ERR_NOT_FOUND, "series.not_found", ARG_END);
     if (!rc)
-        rc = store_heal(store, err);
+        rc = series_heal(store, err);
     const int heads = (int)store->block_count;
     if (!rc)
         rc = gather_head(list, store->flushing, id, from_ms, to_ms, heads, err);
@@ -338,7 +338,7 @@ enum err_code series_last(struct series_store *store, int64_t id, struct series_
     struct series_sample best = { 0 };
     (void)pthread_rwlock_rdlock(&store->blocks_lock);
     (void)pthread_mutex_lock(&store->lock);
-    const struct name *name = store_name(store, id);
+    const struct name *name = series_name(store, id);
     if (!name)
         rc = err_set(err, ERR_NOT_FOUND, "series.not_found", ARG_END);
     else if (name->has_last)

@@ -62,7 +62,7 @@ static enum err_code open_files(struct series_store *store, struct err *err)
     if (!rc) {
         manifest_sweep(store);
         store->head = head_new(store->from);
-        rc = store->head ? store_replay(store, err) : err_nomem(err);
+        rc = store->head ? series_replay(store, err) : err_nomem(err);
     }
     return rc;
 }
@@ -95,7 +95,7 @@ void series_close(struct series_store *store)
 
 /* ---- names ---- */
 
-struct name *store_name(struct series_store *store, int64_t id)
+struct name *series_name(struct series_store *store, int64_t id)
 {
     return id > 0 && (size_t)id <= store->name_count ? store->names[id] : NULL;
 }
@@ -122,10 +122,10 @@ static int64_t hash_find(const struct series_store *store, struct str text)
     return 0;
 }
 
-enum err_code store_name_put(struct series_store *store, int64_t id, const char *text, size_t len,
-                             bool durable, struct err *err)
+enum err_code series_name_put(struct series_store *store, int64_t id, const char *text, size_t len,
+                              bool durable, struct err *err)
 {
-    if (store_name(store, id)) {
+    if (series_name(store, id)) {
         store->names[id]->durable |= durable;
         return ERR_OK;
     }
@@ -247,7 +247,7 @@ enum err_code series_ids(struct series_store *store, const struct series_labels 
         ids[i] = hash_find(store, (struct str) { text, len });
         if (!ids[i]) {
             const int64_t id = (int64_t)store->name_count + 1;
-            rc = store_name_put(store, id, text, len, false, err);
+            rc = series_name_put(store, id, text, len, false, err);
             ids[i] = id;
         }
         if (!rc && !store->names[ids[i]]->durable) {
@@ -329,7 +329,7 @@ enum err_code series_labels_get(struct series_store *store, int64_t id, struct a
 {
     enum err_code rc = ERR_OK;
     (void)pthread_mutex_lock(&store->lock);
-    const struct name *name = store_name(store, id);
+    const struct name *name = series_name(store, id);
     if (!name) {
         rc = err_set(err, ERR_NOT_FOUND, "series.not_found", ARG_END);
     } else {
@@ -353,7 +353,8 @@ static struct sender *sender_find(struct series_store *store, int64_t node)
     return NULL;
 }
 
-enum err_code store_sender_put(struct series_store *store, int64_t node, struct sender **out, struct err *err)
+enum err_code series_sender_put(struct series_store *store, int64_t node, struct sender **out,
+                                struct err *err)
 {
     *out = sender_find(store, node);
     if (*out)
@@ -390,7 +391,7 @@ static enum err_code sender_begin(struct series_store *store, const struct serie
     *out_skip = 0;
     if (from->node == 0)
         return ERR_OK;
-    enum err_code rc = store_sender_put(store, from->node, &sender, err);
+    enum err_code rc = series_sender_put(store, from->node, &sender, err);
     if (rc)
         return rc;
     while (sender->busy) {
@@ -492,7 +493,8 @@ static enum err_code apply_names(struct series_store *store, struct cursor *curs
         const uint64_t id = take_varint(cursor), len = take_varint(cursor);
         if (cursor->bad || len > (size_t)(cursor->end - cursor->at))
             break;
-        const enum err_code rc = store_name_put(store, (int64_t)id, (const char *)cursor->at, len, true, err);
+        const enum err_code rc =
+            series_name_put(store, (int64_t)id, (const char *)cursor->at, len, true, err);
         if (rc)
             return rc;
         cursor->at += len;
@@ -512,7 +514,7 @@ static enum err_code apply_batch(struct series_store *store, struct cursor *curs
     cursor->at += 24;
     const uint64_t count = take_varint(cursor);
     struct sender *sender;
-    enum err_code rc = node ? store_sender_put(store, node, &sender, err) : ERR_OK;
+    enum err_code rc = node ? series_sender_put(store, node, &sender, err) : ERR_OK;
     if (rc)
         return rc;
     if (node && count) {
@@ -539,7 +541,7 @@ static enum err_code apply_batch(struct series_store *store, struct cursor *curs
         } else {
             cursor->bad = true;
         }
-        struct name *name = store_name(store, sample.id);
+        struct name *name = series_name(store, sample.id);
         if (cursor->bad || !name)
             break;
         bool fresh;
@@ -558,8 +560,8 @@ static enum err_code apply_batch(struct series_store *store, struct cursor *curs
     return ERR_OK;
 }
 
-enum err_code store_apply(struct series_store *store, const char *record, size_t len,
-                          struct series_result *result, struct err *err)
+enum err_code series_apply(struct series_store *store, const char *record, size_t len,
+                           struct series_result *result, struct err *err)
 {
     struct cursor cursor = { (const unsigned char *)record + 1, (const unsigned char *)record + len, false };
     enum err_code rc = ERR_OK;
@@ -574,7 +576,7 @@ enum err_code store_apply(struct series_store *store, const char *record, size_t
     return rc;
 }
 
-enum err_code store_replay(struct series_store *store, struct err *err)
+enum err_code series_replay(struct series_store *store, struct err *err)
 {
     struct wal_reader *reader;
     struct str record;
@@ -583,7 +585,7 @@ enum err_code store_replay(struct series_store *store, struct err *err)
         return rc;
     while ((rc = wal_next(reader, &record, err)) == ERR_OK) {
         struct series_result ignored = { 0 };
-        rc = store_apply(store, record.ptr, record.len, &ignored, err);
+        rc = series_apply(store, record.ptr, record.len, &ignored, err);
         if (rc)
             break;
     }
@@ -591,7 +593,7 @@ enum err_code store_replay(struct series_store *store, struct err *err)
     return rc == ERR_NOT_FOUND ? ERR_OK : rc;
 }
 
-enum err_code store_heal(struct series_store *store, struct err *err)
+enum err_code series_heal(struct series_store *store, struct err *err)
 {
     if (!store->incomplete)
         return ERR_OK;
@@ -599,7 +601,7 @@ enum err_code store_heal(struct series_store *store, struct err *err)
     if (!fresh)
         return err_nomem(err);
     store->head = fresh;
-    const enum err_code rc = store_replay(store, err);
+    const enum err_code rc = series_replay(store, err);
     if (rc) { /* the old one shows more than a part of the new one would */
         store->head = old;
         head_free(fresh);
@@ -621,7 +623,7 @@ static void drain(struct series_store *store)
             struct err ignored;
             one->state = PENDING_APPLIED;
             /* it is in the log, so it counts; without memory the head is built again from there */
-            if (store->incomplete || store_apply(store, one->record, one->len, one->result, &ignored))
+            if (store->incomplete || series_apply(store, one->record, one->len, one->result, &ignored))
                 store->incomplete = true;
             store->appended += one->result->stored;
             store->duplicate += one->result->duplicate;
@@ -671,7 +673,7 @@ enum err_code series_append(struct series_store *store, const struct series_batc
     buf_init(&record, WAL_RECORD_MAX);
     (void)pthread_mutex_lock(&store->lock);
     struct err heal;
-    if (store_heal(store, &heal))
+    if (series_heal(store, &heal))
         store->incomplete = true; /* still no memory: the log takes it all the same */
     enum err_code rc = sender_begin(store, batch, &skip, &result, err);
     if (!rc) {

@@ -65,18 +65,18 @@ struct series_store {
 };
 
 /* Applies a log record to names, senders and head; with the lock held. */
-MUST_CHECK enum err_code store_apply(struct series_store *store, const char *record, size_t len,
-                                     struct series_result *result, struct err *err);
+MUST_CHECK enum err_code series_apply(struct series_store *store, const char *record, size_t len,
+                                      struct series_result *result, struct err *err);
 /* Builds the head anew when it is incomplete; with the lock held. */
-MUST_CHECK enum err_code store_heal(struct series_store *store, struct err *err);
+MUST_CHECK enum err_code series_heal(struct series_store *store, struct err *err);
 /* Puts every record of the log from head->from on into the head; with the lock held. */
-MUST_CHECK enum err_code store_replay(struct series_store *store, struct err *err);
+MUST_CHECK enum err_code series_replay(struct series_store *store, struct err *err);
 /* Adds a name under an id (the text is copied); with the lock held. */
-MUST_CHECK enum err_code store_name_put(struct series_store *store, int64_t id, const char *text, size_t len,
-                                        bool durable, struct err *err);
-MUST_CHECK enum err_code store_sender_put(struct series_store *store, int64_t node, struct sender **out,
-                                          struct err *err);
-struct name *store_name(struct series_store *store, int64_t id);
+MUST_CHECK enum err_code series_name_put(struct series_store *store, int64_t id, const char *text, size_t len,
+                                         bool durable, struct err *err);
+MUST_CHECK enum err_code series_sender_put(struct series_store *store, int64_t node, struct sender **out,
+                                           struct err *err);
+struct name *series_name(struct series_store *store, int64_t id);
 
 /* manifest.c */
 MUST_CHECK enum err_code manifest_read(struct series_store *store, struct err *err);

@@ -196,7 +196,7 @@ static enum err_code swap_heads(struct series_store *store, struct err *err)
     store->swapping = true;
     while (store->first)
         (void)pthread_cond_wait(&store->moved, &store->lock);
-    rc = store_heal(store, err);
+    rc = series_heal(store, err);
     if (!rc && store->head->samples) {
         const uint64_t end = wal_end(store->wal);
         struct head *fresh = head_new(end);
