@@ -96,20 +96,16 @@ export const alarms = [
   ...['后台管理页不可访问', '接口 /api/news 超时', '站群同步失败'].map((title, i) => alarm('c' + i, 2, 'suppressed', title, '许昌市政府门户网站', -21, { parent_id: 'a1', suppressed: { kind: 'parent', text: '上级告警未恢复：网站不可访问' } })),
 ]
 
-const actions = [
-  { code: 'done', title: two('处理完成', 'Done'), primary: true, fields: [{ name: 'cause', title: two('原因', 'Cause'), type: 'string', required: true, maxLength: 500 }, { name: 'workaround', title: two('临时方案', 'Workaround'), type: 'boolean' }] },
-  { code: 'handover', title: two('转交', 'Hand over'), fields: [{ name: 'to', title: two('接手人', 'To'), type: 'string', 'x-ref': 'core.user', required: true }] },
-  { code: 'return', title: two('退回', 'Return'), opinion: true },
-]
-const task = (id, name, caseId, number, title, due, start, more = {}) => ({ id, name, case: { id: caseId, number, title, type: 'ops.ticket' }, state: 'open', assignee: { id: '1', name: '周敏' }, created_at: at(start), due_at: due === null ? null : at(due), actions, ...more })
+const task = (id, name, node, caseId, number, title, level, due, start, more = {}) => ({ id, name, node, state: 'open', mine: true, claimable: false, assignee: { id: '1', name: '周敏' }, opened_at: at(start), due_at: due === null ? null : at(due), late: due < 0, case: { id: caseId, number, title, type: 'ops.ticket', state: 'handling', state_label: '处理中', level, service: '许昌市政府门户网站群集约化平台' }, ...more })
 export const tasks = [
-  task('t1', '处理', '7000', 'GZ-20261121-0042', '门户网站无法访问', 14, -46),
-  task('t2', '受理', '7001', 'GZ-20261121-0041', '政务服务网登录缓慢', 52, -136, { assignee: null, claimable: true }),
-  task('t3', '处理', '7003', 'GZ-20261121-0039', '视频会议室画面卡顿', -12, -316),
-  task('t4', '确认', '7002', 'GZ-20261121-0040', '数据库备份未完成', 600, -226),
+  task('t1', '处理', 'handle', '7000', 'GZ-20261121-0042', '门户网站无法访问', '1', 14, -46),
+  task('t2', '受理', 'accept', '7001', 'GZ-20261121-0041', '政务服务网登录缓慢', '2', 52, -136, { assignee: null, claimable: true, mine: true }),
+  task('t3', '处理', 'handle', '7003', 'GZ-20261121-0039', '视频会议室画面卡顿', '3', -12, -316),
+  task('t4', '确认', 'confirm', '7002', 'GZ-20261121-0040', '数据库备份未完成', '3', 600, -226),
 ]
 
-const clock = (kind, zh, state, limit, used, due, more = {}) => ({ kind, title: zh, state, limit_ms: limit * MIN, used_ms: used * MIN, start_at: at(-46), due_at: due === null ? null : at(due), calendar: 'always', source: 'own', ...more })
+const STATES = { running: '计时中', met: '按时', late: '超时完成', breached: '已超时', paused: '暂停', waived: '不需要', not_agreed: '未约定' }
+const clock = (name, label, state, limit, used, due, more = {}) => ({ clock: name, label, state, state_label: STATES[state], limit_ms: limit * MIN, used_ms: used * MIN, due_at: due === null ? null : at(due), reached_at: null, calendar: 'always', source: 'own', source_label: '服务自有时限 · 一级', row: '12', workaround: false, ...more })
 const clocks = [
   clock('respond', '响应', 'met', 10, 4, -36, { reached_at: at(-42) }),
   clock('contact', '联系用户', 'met', 20, 11, -26, { reached_at: at(-35) }),
@@ -117,22 +113,26 @@ const clocks = [
   clock('restore', '恢复', 'running', 60, 46, 14),
   clock('solve', '解决', 'running', 240, 46, 194),
   clock('report', '报告', 'running', 480, 46, 434),
-  clock('plan', '方案', 'none', 0, 0, null),
+  clock('plan', '方案', 'not_agreed', 0, 0, null),
 ]
-const node = (id, type, name, x, y, state) => ({ id, type, name, x, y, w: /task/i.test(type) ? 100 : 36, h: /task/i.test(type) ? 64 : 36, state })
+const node = (id, kind, name, x, y, state) => ({ id, kind, name, x, y, width: /task/i.test(kind) ? 100 : 36, height: /task/i.test(kind) ? 64 : 36, state })
 const picture = {
-  nodes: [node('s', 'startEvent', '', 40, 54, 'done'), node('accept', 'userTask', '受理', 130, 40, 'done'), node('dispatch', 'userTask', '派单', 280, 40, 'done'), node('handle', 'userTask', '处理', 430, 40, 'active'), node('g', 'exclusiveGateway', '', 580, 54, ''), node('confirm', 'userTask', '确认', 670, 40, ''), node('e', 'endEvent', '关闭', 820, 54, '')],
-  edges: [[[76, 72], [130, 72]], [[230, 72], [280, 72]], [[380, 72], [430, 72]], [[530, 72], [580, 72]], [[616, 72], [670, 72]], [[770, 72], [820, 72]], [[598, 90], [598, 140], [480, 140], [480, 104]]].map((points, i) => ({ id: 'f' + i, points, taken: i < 3, name: i === 6 ? '退回' : '' })),
+  name: '故障处理',
+  nodes: [node('s', 'startEvent', '', 40, 54, 'done'), node('accept', 'userTask', '受理', 130, 40, 'done'), node('dispatch', 'userTask', '派单', 280, 40, 'done'), node('handle', 'userTask', '处理', 430, 40, 'here'), node('g', 'exclusiveGateway', '', 580, 54, 'ahead'), node('confirm', 'userTask', '确认', 670, 40, 'ahead'), node('e', 'endEvent', '关闭', 820, 54, 'ahead')],
+  edges: [[[76, 72], [130, 72]], [[230, 72], [280, 72]], [[380, 72], [430, 72]], [[530, 72], [580, 72]], [[616, 72], [670, 72]], [[770, 72], [820, 72]], [[598, 90], [598, 140], [480, 140], [480, 104]]].map((points, i) => ({ id: 'f' + i, points, passed: i < 3, name: i === 6 ? '退回' : '' })),
 }
+const me = { id: '1', name: '周敏' }
 const caseOf = (row) => ({
-  id: row.id, type: 'ops.ticket', number: row.number, title: row.title, state: row.state, service: row.service, subject: row.subject, opened_at: row.opened_at, closed_at: row.closed_at,
-  tasks: tasks.filter((one) => one.case.id === row.id), clocks, picture, flow: { key: 'fault', version: 1 }, alarms: alarms.slice(0, 1),
+  id: row.id, type: 'ops.ticket', number: row.number, title: row.title, state: row.state, state_label: { open: '待受理', handling: '处理中', confirm: '待确认', closed: '已关闭' }[row.state], service: '许昌市政府门户网站群集约化平台', level: row.level, opened_at: row.opened_at, closed_at: row.closed_at, version: row.version, paused: false, prior: null,
+  tasks: tasks.filter((one) => one.case.id === row.id), clocks, flow: picture, may: ['pause', 'reach', 'cancel'],
   timeline: [
-    { at: at(-46), kind: 'machine', title: '由告警“网站不可访问”开单', by: null },
-    { at: at(-45), kind: 'message', title: '已通知 周敏（短信、站内）' },
-    { at: at(-42), kind: 'person', title: '受理', by: { id: '1', name: '周敏' } },
-    { at: at(-35), kind: 'person', title: '派单给 周敏', by: { id: '1', name: '周敏' }, text: '先查负载均衡，再查数据库连接。' },
-    { at: at(-20), kind: 'change', title: '级别', before: '二级', after: '一级', by: { id: '1', name: '周敏' } },
+    { id: 'e1', at: at(-46), kind: 'opened', label: '由告警“网站不可访问”开单', by: null, voided: false },
+    { id: 'e2', at: at(-45), kind: 'noted', label: '已通知 周敏（短信、站内）', by: null },
+    { id: 'e3', at: at(-42), kind: 'reached', label: '受理', by: me },
+    { id: 'e4', at: at(-35), kind: 'reached', label: '派单给 周敏', by: me, text: '先查负载均衡，再查数据库连接。' },
+    { id: 'e5', at: at(-30), kind: 'paused', label: '暂停计时', by: me, text: '等待用户确认维护时间' },
+    { id: 'e6', at: at(-18), kind: 'resumed', label: '恢复计时', by: me },
+    { id: 'e7', at: at(-12), kind: 'reached', label: '到场', by: me, voided: true },
   ],
 })
 
@@ -157,15 +157,18 @@ export function answer(method, [what, id, sub], query, body, rows) {
         const items = alarms.filter((one) => (!states || states.includes(one.state)) && (query.get('parent') ? one.parent_id === query.get('parent') : !one.parent_id || states?.includes('suppressed')))
         return query.get('count') ? { count: items.length, exact: true } : { items, next: null }
       }
-    case 'tasks':
-      if (id) return {}
-      return query.get('count') ? { count: tasks.length } : { items: tasks, next: null }
+    case 'tasks': {
+      if (sub) return {}
+      if (id) return { ...tasks.find((one) => one.id === id), form: ['description', 'level'], required: ['description'], actions: [{ action: 'done', label: '处理完成', back_to: null }, { action: 'back', label: '退回派单', back_to: 'dispatch' }], handover: true, record: rows.get('ops.ticket')[0] }
+      return query.get('count') ? { count: tasks.length } : { items: query.get('state') === 'done' ? [] : tasks, next: null }
+    }
     case 'cases': {
       const row = rows.get('ops.ticket').find((one) => one.id === id)
       if (!row) return undefined
+      if (method === 'POST') return {}
       if (sub === 'clocks')
-        return { now: at(0), opened_at: at(-46), events: [{ at: at(-46), kind: 'opened', title: '开立' }, { at: at(-30), kind: 'paused', title: '等待用户' }, { at: at(-18), kind: 'resumed', title: '恢复计时' }],
-          clocks: clocks.filter((c) => c.state !== 'none').map((c) => ({ ...c, rule: '服务自有时限 · 一级 · 全天', pieces: [{ kind: 'run', from: at(-46), to: at(-30), counted_ms: 16 * MIN }, { kind: 'pause', from: at(-30), to: at(-18), counted_ms: 0 }, { kind: 'run', from: at(-18), to: at(0), counted_ms: 18 * MIN }, { kind: 'ahead', from: at(0), to: c.due_at ?? at(20), counted_ms: 14 * MIN }] })) }
+        return { now: at(0), opened_at: at(-46), rules: ['响应：服务自有时限，一级，全天，10 分钟', '恢复：通用表 *business，一级，全天，60 分钟'],
+          clocks: clocks.map((c) => ({ ...c, pieces: [{ kind: 'run', from: at(-46), to: at(-30), counted_ms: 16 * MIN, why: '开立，全天计时' }, { kind: 'pause', from: at(-30), to: at(-18), counted_ms: 0, why: '等待用户确认维护时间' }, { kind: 'run', from: at(-18), to: at(0), counted_ms: 18 * MIN, why: '恢复计时', spans: c.clock === 'solve' ? [{ from: at(-18), to: at(-9) }] : [] }, { kind: 'ahead', from: at(0), to: c.due_at ?? at(20), counted_ms: 14 * MIN, why: '按现在的情况' }] })) }
       return caseOf(row)
     }
     case 'checks':

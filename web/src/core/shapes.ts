@@ -1,0 +1,268 @@
+/* What the engine's own resources look like, brought into one form for the screens.  The only place that
+ * knows how the server spells alarms, tasks, cases and checks. */
+import { toMs } from './time'
+
+type Raw = Record<string, unknown>
+
+export interface Named {
+  id: string
+  name: string
+  type?: string
+}
+
+const text = (value: unknown): string => (value === undefined || value === null ? '' : String(value))
+
+/* `subject: {id, name}` or `subject: "12", subject_name: "…"`, or with `_labels`. */
+function named(raw: Raw, key: string): Named | null {
+  const value = raw[key] ?? raw[key + '_id']
+  if (value === undefined || value === null || value === '' || value === '0' || value === 0) return null
+  if (typeof value === 'object') {
+    const o = value as Raw
+    return { id: text(o.id), name: text(o.name ?? o.title ?? o.number ?? o.code ?? o.login ?? o.id), type: o.type ? text(o.type) : undefined }
+  }
+  const labels = raw._labels as Raw | undefined
+  const type = raw[key + '_type']
+  return { id: text(value), name: text(raw[key + '_name'] ?? raw[key + '_title'] ?? raw[key + '_number'] ?? labels?.[key] ?? value), type: type ? text(type) : undefined }
+}
+
+export interface Alarm {
+  id: string
+  grade: number
+  state: string
+  title: string
+  subject: Named | null
+  service: Named | null
+  check: Named | null
+  trigger: Named | null
+  owner: Named | null
+  ticket: Named | null
+  opened_at: unknown
+  last_at: unknown
+  cleared_at: unknown
+  count: number
+  children: number
+  parent: string
+  suppressed: string
+  value: string
+  log: LogLine[]
+  raw: Raw
+}
+
+export interface LogLine {
+  at: unknown
+  kind: string
+  title: string
+  text: string
+  by: Named | null
+  before?: string
+  after?: string
+  voided?: boolean
+}
+
+function line(raw: Raw): LogLine {
+  return {
+    at: raw.at ?? raw.at_ms ?? raw.created_at,
+    kind: text(raw.kind ?? raw.event ?? raw.action),
+    title: text(raw.label ?? raw.title ?? raw.name),
+    text: text(raw.text ?? raw.comment ?? raw.opinion ?? raw.note),
+    by: named(raw, 'by') ?? named(raw, 'user') ?? named(raw, 'who'),
+    voided: !!raw.voided,
+    before: raw.before === undefined || raw.before === null ? undefined : text(raw.before),
+    after: raw.after === undefined || raw.after === null ? undefined : text(raw.after),
+  }
+}
+
+export const lines = (raw: unknown): LogLine[] => (Array.isArray(raw) ? (raw as Raw[]).map(line) : [])
+
+export function alarmFrom(raw: Raw): Alarm {
+  const held = raw.suppressed ?? raw.suppression ?? raw.suppressed_by ?? raw.why
+  return {
+    id: text(raw.id),
+    grade: Number(raw.grade ?? raw.level ?? 0),
+    state: text(raw.state),
+    title: text(raw.title ?? raw.name ?? raw.message),
+    subject: named(raw, 'subject'),
+    service: named(raw, 'service'),
+    check: named(raw, 'check'),
+    trigger: named(raw, 'trigger'),
+    owner: named(raw, 'owner') ?? named(raw, 'acked_by') ?? named(raw, 'assignee'),
+    ticket: named(raw, 'ticket') ?? named(raw, 'case'),
+    opened_at: raw.opened_at ?? raw.since ?? raw.created_at,
+    last_at: raw.last_at ?? raw.updated_at,
+    cleared_at: raw.cleared_at,
+    count: Number(raw.count ?? 1),
+    children: Array.isArray(raw.children) ? raw.children.length : Number(raw.children ?? raw.child_count ?? 0),
+    parent: named(raw, 'parent')?.id ?? '',
+    suppressed: typeof held === 'object' && held !== null ? text((held as Raw).text ?? (held as Raw).title ?? (held as Raw).kind) : text(held),
+    value: text(raw.value),
+    log: lines(raw.log),
+    raw,
+  }
+}
+
+/* ---- tasks and cases ---- */
+
+export interface TaskAction {
+  action: string
+  label: string
+  back_to: string | null
+}
+
+export interface Task {
+  id: string
+  name: string
+  node: string
+  state: string
+  assignee: Named | null
+  mine: boolean
+  claimable: boolean
+  opened_at: unknown
+  due_at: unknown
+  done_at: unknown
+  late: boolean
+  case: { id: string; type: string; number: string; title: string; state: string; state_label: string; level: string; service: string } | null
+  /* only of a single task */
+  form: string[]
+  required: string[]
+  actions: TaskAction[]
+  handover: boolean
+  record: Raw | null
+}
+
+export function taskFrom(raw: Raw): Task {
+  const one = (raw.case ?? null) as Raw | null
+  return {
+    id: text(raw.id),
+    name: text(raw.name),
+    node: text(raw.node),
+    state: text(raw.state),
+    assignee: named(raw, 'assignee'),
+    mine: !!raw.mine,
+    claimable: !!raw.claimable,
+    opened_at: raw.opened_at,
+    due_at: raw.due_at,
+    done_at: raw.done_at,
+    late: !!raw.late,
+    case: one && {
+      id: text(one.id),
+      type: text(one.type),
+      number: text(one.number),
+      title: text(one.title),
+      state: text(one.state),
+      state_label: text(one.state_label ?? one.state),
+      level: text(one.level),
+      service: text(one.service),
+    },
+    form: (raw.form as string[]) ?? [],
+    required: (raw.required as string[]) ?? [],
+    actions: (raw.actions as TaskAction[]) ?? [],
+    handover: !!raw.handover,
+    record: (raw.record as Raw) ?? null,
+  }
+}
+
+export interface Piece {
+  kind: string /* run pause ended ahead */
+  from: number
+  to: number
+  counted: number
+  calendar: string
+  working: boolean
+  why: string
+  spans: { from: number; to: number }[]
+}
+
+export interface ClockState {
+  clock: string
+  label: string
+  state: string /* running paused breached met late waived not_agreed */
+  stateLabel: string
+  limit: number
+  used: number
+  due: number | null
+  reached: number | null
+  calendar: string
+  source: string
+  workaround: boolean
+  pieces: Piece[]
+}
+
+export function clockFrom(raw: Raw): ClockState {
+  return {
+    clock: text(raw.clock),
+    label: text(raw.label ?? raw.clock),
+    state: text(raw.state),
+    stateLabel: text(raw.state_label ?? raw.state),
+    limit: Number(raw.limit_ms ?? 0),
+    used: Number(raw.used_ms ?? 0),
+    due: toMs(raw.due_at),
+    reached: toMs(raw.reached_at),
+    calendar: text(raw.calendar),
+    source: text(raw.source_label ?? raw.source),
+    workaround: !!raw.workaround,
+    pieces: ((raw.pieces as Raw[]) ?? []).map((p) => ({
+      kind: text(p.kind),
+      from: toMs(p.from) ?? 0,
+      to: toMs(p.to) ?? 0,
+      counted: Number(p.counted_ms ?? 0),
+      calendar: text(p.calendar),
+      working: !!p.working,
+      why: text(p.why),
+      spans: ((p.spans as Raw[]) ?? []).map((one) => ({ from: toMs(one.from) ?? 0, to: toMs(one.to) ?? 0 })),
+    })),
+  }
+}
+
+export interface Picture {
+  name: string
+  nodes: { id: string; name: string; kind: string; x: number; y: number; width: number; height: number; state: string }[]
+  edges: { id: string; name: string; points: [number, number][]; passed: boolean }[]
+}
+
+export interface Case {
+  id: string
+  type: string
+  number: string
+  title: string
+  state: string
+  stateLabel: string
+  service: string
+  level: string
+  opened_at: unknown
+  closed_at: unknown
+  prior: string
+  version: string
+  paused: boolean
+  tasks: Task[]
+  clocks: ClockState[]
+  timeline: LogLine[]
+  events: { id: string; kind: string; label: string; voided: boolean }[]
+  picture: Picture | null
+  may: string[]
+}
+
+export function caseFrom(raw: Raw): Case {
+  const timeline = (raw.timeline as Raw[]) ?? []
+  const flow = raw.flow as Picture | null | undefined
+  return {
+    id: text(raw.id),
+    type: text(raw.type),
+    number: text(raw.number),
+    title: text(raw.title),
+    state: text(raw.state),
+    stateLabel: text(raw.state_label ?? raw.state),
+    service: text(raw.service),
+    level: text(raw.level),
+    opened_at: raw.opened_at,
+    closed_at: raw.closed_at,
+    prior: text(raw.prior),
+    version: text(raw.version),
+    paused: !!raw.paused,
+    tasks: ((raw.tasks as Raw[]) ?? []).map(taskFrom),
+    clocks: ((raw.clocks as Raw[]) ?? []).map(clockFrom),
+    timeline: lines(timeline),
+    events: timeline.map((one) => ({ id: text(one.id), kind: text(one.kind), label: text(one.label ?? one.kind), voided: !!one.voided })),
+    picture: flow && Array.isArray(flow.nodes) && flow.nodes.length ? flow : null,
+    may: (raw.may as string[]) ?? [],
+  }
+}
