@@ -23,7 +23,7 @@ struct after_commit {
 struct tx {
     struct store *store;
     struct conn *conn;
-    bool write;
+    bool write, claim;
     bool has_failed;
     struct err failure; /* of the statement that failed first */
     int64_t deadline_ms;

@@ -496,10 +496,10 @@ static enum err_code begin(struct pconn *conn, struct tx *tx, struct err *err)
     if (tx->write) {
         tx->write_id = ++conn->last_id;
         (void)snprintf(sql, sizeof sql,
-                       "BEGIN ISOLATION LEVEL SERIALIZABLE;SET LOCAL statement_timeout=%lld;"
+                       "BEGIN ISOLATION LEVEL %s;SET LOCAL statement_timeout=%lld;"
                        "INSERT INTO store_write (id, at) VALUES (%lld, %lld)",
-                       (long long)conn->timeout_ms, (long long)tx->write_id,
-                       (long long)clock_now(tx->store->clock));
+                       tx->claim ? "READ COMMITTED" : "SERIALIZABLE", (long long)conn->timeout_ms,
+                       (long long)tx->write_id, (long long)clock_now(tx->store->clock));
     } else {
         (void)snprintf(sql, sizeof sql,
                        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;SET LOCAL statement_timeout=%lld",

@@ -82,6 +82,11 @@ enum store_backend store_backend(const struct store *store)
     return store->backend;
 }
 
+const struct clock *store_clock(const struct store *store)
+{
+    return store->clock;
+}
+
 enum store_backend tx_backend(const struct tx *tx)
 {
     return tx->store->backend;
@@ -142,10 +147,11 @@ static void tx_init(struct tx *tx, struct store *store, bool write)
     tx->deadline_ms = deadline ? deadline : clock_mono(&CLOCK_SYSTEM) + store->deadline_ms;
 }
 
-enum err_code store_write(struct store *store, store_fn fn, void *arg, struct err *err)
+static enum err_code write_as(struct store *store, bool claim, store_fn fn, void *arg, struct err *err)
 {
     struct tx tx;
     tx_init(&tx, store, true);
+    tx.claim = claim;
     struct err own = { 0 };
     const enum err_code rc = store->ops->write(store, &tx, fn, arg, err ? err : &own);
     if (rc == ERR_OK) {
@@ -156,6 +162,16 @@ enum err_code store_write(struct store *store, store_fn fn, void *arg, struct er
     }
     arena_free(tx.arena);
     return rc;
+}
+
+enum err_code store_write(struct store *store, store_fn fn, void *arg, struct err *err)
+{
+    return write_as(store, false, fn, arg, err);
+}
+
+enum err_code store_write_claim(struct store *store, store_fn fn, void *arg, struct err *err)
+{
+    return write_as(store, true, fn, arg, err);
 }
 
 enum err_code store_read(struct store *store, store_fn fn, void *arg, struct err *err)

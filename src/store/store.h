@@ -4,7 +4,7 @@
  * read sees one snapshot.  A function handed to store_write() may run twice (on PostgreSQL after a
  * serialization failure), on the thread of another waiting writer (on SQLite several waiting functions
  * share one sync), and so does nothing but use its tx: parse and check before, answer after.
- * Both backends give every write the isolation "serializable".
+ * Both backends give a write the isolation "serializable" (but see store_write_claim()).
  *
  * SQL is written in the dialect both speak: placeholders ?1, ?2 ...; ON CONFLICT ... DO UPDATE; RETURNING;
  * CAST(x AS type); no booleans (0 and 1 in an integer column); instants and money as integers.  What
@@ -51,6 +51,7 @@ void store_close(struct store *store);
 
 enum store_backend store_backend(const struct store *store);
 enum store_backend tx_backend(const struct tx *tx);
+const struct clock *store_clock(const struct store *store);
 /* "sqlite", "postgres" */
 const char *store_backend_name(enum store_backend backend);
 
@@ -75,17 +76,20 @@ typedef enum err_code (*store_fn)(struct tx *tx, void *arg, struct err *err);
  * ERR_CORRUPT; ERR_NOMEM. */
 MUST_CHECK enum err_code store_write(struct store *store, store_fn fn, void *arg, struct err *err);
 
+/* As store_write(), for claiming work from a queue: on PostgreSQL at READ COMMITTED, so that a claim with
+ * {skip_locked} neither fails nor makes others fail.  `fn` must decide only by rows that it has locked. */
+MUST_CHECK enum err_code store_write_claim(struct store *store, store_fn fn, void *arg, struct err *err);
+
 /* Runs `fn` on one snapshot; a statement that writes fails. */
 MUST_CHECK enum err_code store_read(struct store *store, store_fn fn, void *arg, struct err *err);
 
 /* ---- inside a transaction ---- */
 
-/* A statement from the connection's cache.  `sql` is one statement and must live as long as the store
- * when it is a literal (it is the key of the cache by content, so a built text may be freed at once).
- * ERR_INVALID "store.sql" when the database refuses it (position not known), ERR_LIMIT over 256 kB.
- * Give it back with stmt_free().
- * After any statement of a tx failed the whole tx has failed: the function returns the error (or the
- * failure was inside tx_nested()). */
+/* A statement from the connection's cache (PostgreSQL reads it at the first step, and refuses it then). `sql`
+ * is one statement and must live as long as the store when it is a literal (it is the key of the cache by
+ * content, so a built text may be freed at once). ERR_INVALID "store.sql" when the database refuses it
+ * (position not known), ERR_LIMIT over 256 kB. Give it back with stmt_free(). After any statement of a tx
+ * failed the whole tx has failed: the function returns the error (or the failure was inside tx_nested()). */
 MUST_CHECK enum err_code tx_prepare(struct tx *tx, const char *sql, struct stmt **out_stmt, struct err *err);
 
 /* `index` from 1.  Text and blob are borrowed until the statement is reset or freed.  A str with NULL ptr
