@@ -218,8 +218,6 @@ static enum err_code apply(struct replay *replay, const struct sla_event *event,
         clocks = SLA_ALL_CLOCKS & ~BIT(SLA_REPORT);
     }
     if (event->kind == SLA_REOPENED) {
-        if (!replay->closed_ms)
-            return ERR_OK;
         replay->closed_ms = 0;
         clocks = REOPENS;
     }
@@ -254,6 +252,8 @@ static enum err_code apply(struct replay *replay, const struct sla_event *event,
             walk->paused = false;
             break;
         case SLA_REOPENED:
+            if (!walk->reached)
+                break;
             walk->reached = walk->workaround = false;
             walk->reached_ms = 0;
             term_set(walk, &replay->terms[c], at);

@@ -10,8 +10,9 @@
  *    due at the edit; a longer one lifts a breach.
  * 3. Reaching a step reaches what it implies (IMPLIES in replay.c).  It is late when reached after due.
  *    A reached clock keeps the term it had.
- * 4. Closing reaches every clock but the report.  Re-opening lets restore and solve run on from there; the
- *    time between does not count, what was used before does.
+ * 4. Closing reaches every clock but the report.  Re-opening (of a closed case, or of work that the customer
+ *    did not accept) lets restore and solve run on from there; the time between does not count, what was used
+ *    before does.
  * 5. A workaround reaches restore only where the term accepts one; solving goes on.
  * 6. An event may void an earlier one (a wrong time is corrected by a new event); events count in order of
  *    (at, id), and none counts before the opening.

@@ -517,7 +517,7 @@ static void slow_event(const struct random_world *world, struct slow_clock *cloc
         *closed = true;
         break;
     case SLA_REOPENED:
-        if (*closed && (c == SLA_RESTORE || c == SLA_SOLVE)) {
+        if (clock->reached && (c == SLA_RESTORE || c == SLA_SOLVE)) {
             clock->reached = false;
             clock->reached_ms = 0;
             slow_level(world, clock, c, *level, t);
