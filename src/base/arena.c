@@ -77,7 +77,7 @@ void arena_reset(struct arena *arena)
 void *arena_alloc(struct arena *arena, size_t count, size_t size)
 {
     size_t bytes;
-    if (__builtin_mul_overflow(count, size, &bytes) || bytes > SIZE_MAX - ALIGN)
+    if (!arena || __builtin_mul_overflow(count, size, &bytes) || bytes > SIZE_MAX - ALIGN)
         return NULL;
     bytes = bytes ? (bytes + ALIGN - 1) / ALIGN * ALIGN : ALIGN;
     if (bytes > arena->bytes_max - arena->used)
@@ -132,11 +132,15 @@ size_t arena_used(const struct arena *arena)
 
 struct arena_mark arena_mark(const struct arena *arena)
 {
+    if (!arena)
+        return (struct arena_mark) { 0 };
     return (struct arena_mark) { arena->head, arena->head ? arena->head->used : 0, arena->used };
 }
 
 void arena_release(struct arena *arena, struct arena_mark mark)
 {
+    if (!arena)
+        return;
     while (arena->head && arena->head != mark.chunk) {
         struct chunk *next = arena->head->next;
         mem_free(arena->head);

@@ -19,7 +19,8 @@ void arena_free_auto(struct arena **arena);
 /* Forgets all blocks but keeps some memory for the next use. */
 void arena_reset(struct arena *arena);
 
-/* Zeroed memory that lives as long as the arena; NULL at the ceiling or when there is no memory. */
+/* Zeroed memory that lives as long as the arena; NULL at the ceiling, when there is no memory, or when the
+ * arena itself is NULL because there was none (tx_arena()). */
 void *arena_alloc(struct arena *arena, size_t count, size_t size) MUST_CHECK;
 
 /* A NUL-terminated copy; `ptr` is NULL in the answer when it failed. */

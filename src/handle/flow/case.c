@@ -44,8 +44,8 @@ static enum err_code task_begin(struct work *work, struct case_room *room, struc
 static enum err_code may_take(struct work *work, struct err *err);
 static enum err_code needs_open(const struct work *work, struct err *err);
 static enum err_code event_plain(struct work *work, const char *what, struct err *err);
-static enum err_code form_write(struct work *work, const struct flow_node *node, const json_t *fields, bool forward,
-                                struct err *err);
+static enum err_code form_write(struct work *work, const struct flow_node *node, const json_t *fields,
+                                bool forward, struct err *err);
 static enum err_code decide(void *ctx, const struct flow_model *model, int edge, bool *out_true,
                             struct err *err);
 static int64_t token_id(void *ctx);
@@ -59,13 +59,15 @@ enum err_code case_open(struct case_room *room, struct tx *tx, const struct case
                         int64_t id, const json_t *record, struct err *err)
 {
     const char *prior = json_string_value(json_object_get(record, "prior"));
-    struct work work = { .room = room, .tx = tx, .step = step, .now = clock_now(room->clock),
-                         .what = "case.opened" };
+    struct work work = {
+        .room = room, .tx = tx, .step = step, .now = clock_now(room->clock), .what = "case.opened"
+    };
     struct event_row event = { .case_id = id, .kind = SLA_OPENED, .what = STR("opened") };
     enum err_code rc;
 
-    work.row = (struct case_row) { .id = id, .type = type, .state = STR(""), .starter_id = step->by->id,
-                                   .opened_ms = work.now };
+    work.row = (struct case_row) {
+        .id = id, .type = type, .state = STR(""), .starter_id = step->by->id, .opened_ms = work.now
+    };
     if (prior && !str_i64(str_from(prior), &work.row.prior_id))
         work.row.prior_id = 0;
     work.env = (struct flow_env) { token_id, decide, &work };
@@ -77,6 +79,8 @@ enum err_code case_open(struct case_room *room, struct tx *tx, const struct case
     if (rc)
         return err_in(err, "case.open");
     room->host->terms(room->host->ctx, type, record, tx_arena(tx), &work.row.service, &work.row.level);
+    if (!work.row.service.ptr || !work.row.level.ptr)
+        return err_nomem(err);
     rc = case_row_insert(tx, &work.row, err);
     event.at_ms = event.made_ms = work.now;
     event.service = work.row.service;
@@ -95,8 +99,9 @@ enum err_code case_open(struct case_room *room, struct tx *tx, const struct case
     return rc ? err_in(err, "case.open") : ERR_OK;
 }
 
-enum err_code case_changed(struct case_room *room, struct tx *tx, const struct case_step *step, struct str type,
-                           int64_t id, const json_t *before, const json_t *after, struct err *err)
+enum err_code case_changed(struct case_room *room, struct tx *tx, const struct case_step *step,
+                           struct str type, int64_t id, const json_t *before, const json_t *after,
+                           struct err *err)
 {
     static const char *const own[] = { "id", "version", "state", "closed_at", "updated_at", "updated_by" };
     struct event_row event = { .case_id = id, .kind = SLA_NOTED, .what = STR("changed") };
@@ -121,6 +126,10 @@ enum err_code case_changed(struct case_room *room, struct tx *tx, const struct c
             (void)json_array_append_new(names, json_string(key));
     }
     room->host->terms(room->host->ctx, type, after, tx_arena(tx), &service, &level);
+    if (!service.ptr || !level.ptr) {
+        json_decref(names);
+        return err_nomem(err);
+    }
     if (!str_eq(service, row.service) || !str_eq(level, row.level)) {
         event.kind = SLA_EDITED;
         event.what = STR("edited");
@@ -153,7 +162,8 @@ enum err_code case_pause(struct case_room *room, struct tx *tx, const struct cas
                          unsigned clocks, bool resume, struct err *err)
 {
     struct work work;
-    struct event_row event = { .case_id = id, .kind = resume ? SLA_RESUMED : SLA_PAUSED,
+    struct event_row event = { .case_id = id,
+                               .kind = resume ? SLA_RESUMED : SLA_PAUSED,
                                .what = resume ? STR("resumed") : STR("paused"),
                                .clocks = clocks ? clocks & SLA_ALL_CLOCKS : SLA_ALL_CLOCKS,
                                .text = step->opinion };
@@ -176,8 +186,12 @@ enum err_code case_reach(struct case_room *room, struct tx *tx, const struct cas
                          enum sla_clock clock, int64_t at_ms, bool workaround, struct err *err)
 {
     struct work work;
-    struct event_row event = { .case_id = id, .kind = SLA_REACHED, .what = STR("reached"),
-                               .clocks = 1u << clock, .workaround = workaround, .at_ms = at_ms,
+    struct event_row event = { .case_id = id,
+                               .kind = SLA_REACHED,
+                               .what = STR("reached"),
+                               .clocks = 1u << clock,
+                               .workaround = workaround,
+                               .at_ms = at_ms,
                                .text = step->opinion };
     enum err_code rc = work_begin(&work, room, tx, step, id, "case.reached", err);
     /* the report is owed beyond the closing */
@@ -199,8 +213,9 @@ enum err_code case_waive(struct case_room *room, struct tx *tx, const struct cas
                          enum sla_clock clock, struct err *err)
 {
     struct work work;
-    struct event_row event = { .case_id = id, .kind = SLA_WAIVED, .what = STR("waived"),
-                               .clocks = 1u << clock, .text = step->opinion };
+    struct event_row event = {
+        .case_id = id, .kind = SLA_WAIVED, .what = STR("waived"), .clocks = 1u << clock, .text = step->opinion
+    };
     enum err_code rc = work_begin(&work, room, tx, step, id, "case.waived", err);
     if (!rc && clock != SLA_REPORT)
         rc = needs_open(&work, err);
@@ -221,8 +236,9 @@ enum err_code case_void(struct case_room *room, struct tx *tx, const struct case
                         int64_t voids, struct err *err)
 {
     struct work work;
-    struct event_row event = { .case_id = id, .kind = SLA_VOIDED, .what = STR("voided"), .voids = voids,
-                               .text = step->opinion };
+    struct event_row event = {
+        .case_id = id, .kind = SLA_VOIDED, .what = STR("voided"), .voids = voids, .text = step->opinion
+    };
     struct event_row *events = NULL;
     int count = 0;
     bool good = false;
@@ -267,8 +283,9 @@ enum err_code case_reopen(struct case_room *room, struct tx *tx, const struct ca
                           struct err *err)
 {
     struct work work;
-    struct event_row event = { .case_id = id, .kind = SLA_REOPENED, .what = STR("reopened"),
-                               .text = step->opinion };
+    struct event_row event = {
+        .case_id = id, .kind = SLA_REOPENED, .what = STR("reopened"), .text = step->opinion
+    };
     struct str flow, xml, reopen = { 0 };
     int node = -1;
     enum err_code rc = work_begin(&work, room, tx, step, id, "case.reopened", err);
@@ -323,8 +340,8 @@ enum err_code task_claim(struct case_room *room, struct tx *tx, const struct cas
                          bool release, struct err *err)
 {
     struct work work;
-    enum err_code rc = task_begin(&work, room, tx, step, task, true, release ? "task.released" : "task.claimed",
-                                  err);
+    enum err_code rc =
+        task_begin(&work, room, tx, step, task, true, release ? "task.released" : "task.claimed", err);
     if (!rc && release && work.task->assignee != step->by->id)
         rc = err_set(err, ERR_CONFLICT, "task.not_yours", ARG_END);
     if (!rc) {
@@ -357,9 +374,8 @@ enum err_code task_complete(struct case_room *room, struct tx *tx, const struct 
         }
     }
     if (!rc) {
-        const bool forward = action->back_to < 0 && str_eq(action->code, node->actions_count
-                                                                            ? node->actions[0].code
-                                                                            : STR("done"));
+        const bool forward = action->back_to < 0 &&
+                             str_eq(action->code, node->actions_count ? node->actions[0].code : STR("done"));
         if (!forward && !str_trim(step->opinion).len) {
             (void)err_set(err, ERR_INVALID, "case.needs_reason", ARG_END);
             rc = err_pointer(err, STR("/opinion"));
@@ -447,8 +463,12 @@ enum err_code task_handover(struct case_room *room, struct tx *tx, const struct 
     if (!rc)
         rc = task_user_add(tx, task, user, err);
     if (!rc) {
-        struct event_row event = { .case_id = work.row.id, .kind = SLA_NOTED, .what = STR("handed_over"),
-                                   .task_id = task, .node = work.task->node, .text = step->opinion };
+        struct event_row event = { .case_id = work.row.id,
+                                   .kind = SLA_NOTED,
+                                   .what = STR("handed_over"),
+                                   .task_id = task,
+                                   .node = work.task->node,
+                                   .text = step->opinion };
         json_t *data = json_pack("{s:o,s:s%}", "to", id_json(user), "name", work.task->assignee_name.ptr,
                                  work.task->assignee_name.len);
         char *text = data ? json_dumps(data, JSON_COMPACT) : NULL;
@@ -578,8 +598,9 @@ static enum err_code timer_fn(struct tx *tx, void *arg, struct err *err)
         return rc;
     if (!rc) {
         node = flow_node_find(work.model, timer.node);
-        struct event_row event = { .case_id = timer.case_id, .kind = SLA_NOTED, .what = STR("timer"),
-                                   .node = timer.node };
+        struct event_row event = {
+            .case_id = timer.case_id, .kind = SLA_NOTED, .what = STR("timer"), .node = timer.node
+        };
         rc = node < 0 ? err_set(err, ERR_CORRUPT, "flow.token_lost", ARG_STR("node", timer.node), ARG_END)
                       : room_event(tick->room, tx, &step, &event, err);
         if (!rc)
@@ -609,10 +630,12 @@ static enum err_code due_fn(struct tx *tx, void *arg, struct err *err)
         const struct sla_clock_state *clock = &result.clocks[c];
         const int64_t bit = (int64_t)1 << c;
         const bool breached = clock->state == SLA_STATE_BREACHED && !(row.breached & bit);
-        const bool warned = clock->state == SLA_STATE_RUNNING && clock->warn_ms && tick->now >= clock->warn_ms &&
-                            !(row.warned & bit);
-        struct event_row event = { .case_id = row.id, .kind = SLA_NOTED,
-                                   .what = breached ? STR("breached") : STR("warned"), .clocks = 1u << c };
+        const bool warned = clock->state == SLA_STATE_RUNNING && clock->warn_ms &&
+                            tick->now >= clock->warn_ms && !(row.warned & bit);
+        struct event_row event = { .case_id = row.id,
+                                   .kind = SLA_NOTED,
+                                   .what = breached ? STR("breached") : STR("warned"),
+                                   .clocks = 1u << c };
         char due[CLOCK_TEXT_SIZE];
         json_t *data;
         if (!breached && !warned)
@@ -627,8 +650,8 @@ static enum err_code due_fn(struct tx *tx, void *arg, struct err *err)
                          row.type.len, "clock", sla_clock_name((enum sla_clock)c), "due_at", due, "level",
                          row.level.ptr, row.level.len, "service", row.service.ptr, row.service.len);
         if (!rc)
-            rc = data ? room->host->emit(room->host->ctx, tx, breached ? "sla.breached" : "sla.warned", row.id,
-                                         data, err)
+            rc = data ? room->host->emit(room->host->ctx, tx, breached ? "sla.breached" : "sla.warned",
+                                         row.id, data, err)
                       : err_nomem(err);
         json_decref(data);
     }
@@ -672,7 +695,8 @@ static enum err_code work_begin(struct work *work, struct case_room *room, struc
                                 const struct case_step *step, int64_t id, const char *what, struct err *err)
 {
     enum err_code rc;
-    *work = (struct work) { .room = room, .tx = tx, .step = step, .now = clock_now(room->clock), .what = what };
+    *work =
+        (struct work) { .room = room, .tx = tx, .step = step, .now = clock_now(room->clock), .what = what };
     work->env = (struct flow_env) { token_id, decide, work };
     if (utf8_len(step->opinion) > TEXT_MAX) {
         (void)err_set(err, ERR_INVALID, "base.too_long", ARG_INT("max", TEXT_MAX), ARG_END);
@@ -702,18 +726,19 @@ static enum err_code work_end(struct work *work, struct err *err)
     json_decref(patch);
     if (rc)
         return rc;
-    data = json_pack("{s:o,s:s%,s:s,s:s%,s:O,s:o}", "case", id_json(work->row.id), "type", work->row.type.ptr,
-                     work->row.type.len, "what", work->what, "state", work->row.state.ptr, work->row.state.len,
-                     "tasks", work->opened ? work->opened : (work->opened = json_array()), "by",
-                     id_json(work->step->by->id));
+    data = json_pack(
+        "{s:o,s:s%,s:s,s:s%,s:O,s:o}", "case", id_json(work->row.id), "type", work->row.type.ptr,
+        work->row.type.len, "what", work->what, "state", work->row.state.ptr, work->row.state.len, "tasks",
+        work->opened ? work->opened : (work->opened = json_array()), "by", id_json(work->step->by->id));
     if (!data)
         return err_nomem(err);
     if (work->step->opinion.len)
-        (void)json_object_set_new(data, "text", json_stringn(work->step->opinion.ptr, work->step->opinion.len));
+        (void)json_object_set_new(data, "text",
+                                  json_stringn(work->step->opinion.ptr, work->step->opinion.len));
     rc = work->room->host->emit(work->room->host->ctx, work->tx, "case.moved", work->row.id, data, err);
     if (!rc)
-        rc = work->room->host->audit(work->room->host->ctx, work->tx, work->step->by, work->what, work->row.type,
-                                     work->row.id, data, err);
+        rc = work->room->host->audit(work->room->host->ctx, work->tx, work->step->by, work->what,
+                                     work->row.type, work->row.id, data, err);
     json_decref(data);
     return rc;
 }
@@ -730,7 +755,8 @@ static enum err_code work_record(struct work *work, struct err *err)
 {
     if (work->record)
         return ERR_OK;
-    return work->room->host->get(work->room->host->ctx, work->tx, work->row.type, work->row.id, &work->record, err);
+    return work->room->host->get(work->room->host->ctx, work->tx, work->row.type, work->row.id, &work->record,
+                                 err);
 }
 
 static enum err_code effects_write(struct work *work, json_t *patch, struct err *err)
@@ -754,8 +780,8 @@ static enum err_code effects_write(struct work *work, json_t *patch, struct err 
             rc = flow_timer_delete_token(work->tx, effect->token, err);
             break;
         case FLOW_PASSED: /* ids of edges may hold nothing that JSON must escape: they are XML names */
-            passed = arena_printf(tx_arena(work->tx), "%.*s%s\"%.*s\"", STR_ARG(passed), passed.len ? "," : "",
-                                  STR_ARG(work->model->edges[effect->edge].id));
+            passed = arena_printf(tx_arena(work->tx), "%.*s%s\"%.*s\"", STR_ARG(passed),
+                                  passed.len ? "," : "", STR_ARG(work->model->edges[effect->edge].id));
             if (!passed.ptr)
                 rc = err_nomem(err);
             break;
@@ -775,7 +801,9 @@ static enum err_code effects_write(struct work *work, json_t *patch, struct err 
         rc = event.data.ptr ? room_event(work->room, work->tx, work->step, &event, err) : err_nomem(err);
     }
     if (!rc && work->run.effects_count && work->row.closed_ms == work->now && !work->run.tokens_count) {
-        struct event_row event = { .case_id = work->row.id, .kind = SLA_CLOSED, .what = STR("closed"), .at_ms = work->now };
+        struct event_row event = {
+            .case_id = work->row.id, .kind = SLA_CLOSED, .what = STR("closed"), .at_ms = work->now
+        };
         char text[CLOCK_TEXT_SIZE];
         (void)clock_text(work->now, 480, text);
         (void)json_object_set_new(patch, "closed_at", json_string(text));
@@ -792,9 +820,15 @@ static enum err_code effects_write(struct work *work, json_t *patch, struct err 
 static enum err_code task_open(struct work *work, const struct flow_effect *effect, struct err *err)
 {
     const struct flow_node *node = &work->model->nodes[effect->node];
-    struct task_row task = { .id = ids_next(work->room->ids), .case_id = work->row.id, .token = effect->token,
-                             .node = node->id, .name = node->name.len ? node->name : node->id,
-                             .state = TASK_OPEN, .may = STR(""), .assignee_name = STR(""), .action = STR(""),
+    struct task_row task = { .id = ids_next(work->room->ids),
+                             .case_id = work->row.id,
+                             .token = effect->token,
+                             .node = node->id,
+                             .name = node->name.len ? node->name : node->id,
+                             .state = TASK_OPEN,
+                             .may = STR(""),
+                             .assignee_name = STR(""),
+                             .action = STR(""),
                              .opened_ms = work->now };
     struct task_row *tasks = NULL;
     int64_t users[PEOPLE_MAX], limit;
@@ -805,8 +839,9 @@ static enum err_code task_open(struct work *work, const struct flow_effect *effe
         before |= str_eq(tasks[i].node, node->id) && tasks[i].state == TASK_DONE;
     if (!rc && before && (node->reached & AGAIN) && strcmp(work->what, "case.reopened") != 0) {
         /* the work was not accepted: its clocks go on */
-        struct event_row event = { .case_id = work->row.id, .kind = SLA_REOPENED, .what = STR("again"),
-                                   .node = node->id };
+        struct event_row event = {
+            .case_id = work->row.id, .kind = SLA_REOPENED, .what = STR("again"), .node = node->id
+        };
         rc = room_event(work->room, work->tx, work->step, &event, err);
     }
     for (int i = 0; !rc && i < node->candidates.count; i++) {
@@ -868,8 +903,9 @@ static enum err_code task_close(struct work *work, const struct flow_effect *eff
 static enum err_code timer_set(struct work *work, const struct flow_effect *effect, struct err *err)
 {
     const struct flow_node *node = &work->model->nodes[effect->node];
-    struct timer_row timer = { .id = ids_next(work->room->ids), .case_id = work->row.id, .token = effect->token,
-                               .node = node->id };
+    struct timer_row timer = {
+        .id = ids_next(work->room->ids), .case_id = work->row.id, .token = effect->token, .node = node->id
+    };
     int64_t duration = 0;
     if (node->timer_date.len) {
         const enum err_code rc = clock_parse(node->timer_date, &timer.due_ms, err);
@@ -923,8 +959,8 @@ static enum err_code may_take(struct work *work, struct err *err)
     rc = task_user_has(work->tx, work->task->id, by->id, &listed, err);
     if (rc || listed)
         return rc;
-    if (work->task->may.len && work->room->host->may(work->room->host->ctx, work->tx, by->who, work->task->may,
-                                                     work->row.type, work->row.id))
+    if (work->task->may.len && work->room->host->may(work->room->host->ctx, work->tx, by->who,
+                                                     work->task->may, work->row.type, work->row.id))
         return ERR_OK;
     return err_set(err, ERR_FORBIDDEN, "task.not_for_you", ARG_END);
 }
@@ -936,8 +972,9 @@ static enum err_code needs_open(const struct work *work, struct err *err)
 
 static enum err_code event_plain(struct work *work, const char *what, struct err *err)
 {
-    struct event_row event = { .case_id = work->row.id, .kind = SLA_NOTED, .what = str_from(what),
-                               .text = work->step->opinion };
+    struct event_row event = {
+        .case_id = work->row.id, .kind = SLA_NOTED, .what = str_from(what), .text = work->step->opinion
+    };
     if (work->task) {
         event.task_id = work->task->id;
         event.node = work->task->node;
@@ -946,8 +983,8 @@ static enum err_code event_plain(struct work *work, const char *what, struct err
 }
 
 /* Writes the form's fields to the record, as the person who sends them, and checks what must be filled. */
-static enum err_code form_write(struct work *work, const struct flow_node *node, const json_t *fields, bool forward,
-                                struct err *err)
+static enum err_code form_write(struct work *work, const struct flow_node *node, const json_t *fields,
+                                bool forward, struct err *err)
 {
     const struct case_host *host = work->room->host;
     const char *name;

@@ -43,7 +43,7 @@ struct case_host {
                           struct str *out_xml, struct str *out_reopen, struct err *err);
     /* The SLA matrix as it is now (snapshot of sla/matrix.h); new reference. */
     enum err_code (*matrix)(void *ctx, struct tx *tx, struct str type, json_t **out, struct err *err);
-    /* The code of the record's service in that matrix, and its level ("" = none). */
+    /* The code of the record's service in that matrix, and its level ("" = none; ptr NULL = no memory). */
     void (*terms)(void *ctx, struct str type, const json_t *record, struct arena *arena,
                   struct str *out_service, struct str *out_level);
     /* The calendars now; give them back. */

@@ -140,7 +140,8 @@ enum err_code room_flow_pin(struct case_room *room, struct tx *tx, struct str ty
     if (rc)
         return rc;
     checksum_of(xml, checksum);
-    rc = flow_version_put(tx, flow, str_from(checksum), xml, ids_next(room->ids), clock_now(room->clock), &id, err);
+    rc = flow_version_put(tx, flow, str_from(checksum), xml, ids_next(room->ids), clock_now(room->clock), &id,
+                          err);
     if (!rc)
         rc = room_model(room, tx, id, &model, err);
     if (!rc)
@@ -182,9 +183,9 @@ enum err_code room_replay(struct case_room *room, struct tx *tx, const struct ca
     if (rc)
         return rc;
     for (int i = 0; i < count; i++)
-        list[i] = (struct sla_event) { events[i].id, events[i].at_ms, events[i].kind, events[i].clocks,
-                                       events[i].workaround, events[i].service, events[i].level,
-                                       events[i].voids };
+        list[i] =
+            (struct sla_event) { events[i].id,         events[i].at_ms,   events[i].kind,  events[i].clocks,
+                                 events[i].workaround, events[i].service, events[i].level, events[i].voids };
     return sla_replay(list, count, now_ms, sla_matrix_terms, &lookup, tx_arena(tx), pieces, out, err);
 }
 
@@ -211,7 +212,8 @@ enum err_code room_derive(struct case_room *room, struct tx *tx, struct case_row
             row->warned &= ~(int64_t)(1u << c);
     }
     if (!rc)
-        rc = due_store(tx, row->id, sla_next_due(&result, (unsigned)row->warned, (unsigned)row->breached), err);
+        rc = due_store(tx, row->id, sla_next_due(&result, (unsigned)row->warned, (unsigned)row->breached),
+                       err);
     if (!rc)
         rc = task_list(tx, row->id, &tasks, &tasks_count, err);
     for (int i = 0; !rc && i < tasks_count; i++) {
@@ -289,7 +291,8 @@ static bool same_clock(struct str stored, struct str derived)
         return true;
     if (!stored.len || !derived.len || !str_cut(&stored, ' ', &a) || !str_cut(&derived, ' ', &b))
         return false;
-    return str_eq(stored, derived) && str_eq(a, STR("running")) && str_eq(b, STR("breached"));
+    return str_eq(stored, derived) && (str_eq(a, STR("running")) || str_eq(a, STR("paused"))) &&
+           str_eq(b, STR("breached"));
 }
 
 enum err_code case_verify(struct case_room *room, struct tx *tx, struct findings *findings,
@@ -314,8 +317,8 @@ enum err_code case_verify(struct case_room *room, struct tx *tx, struct findings
             if (!rc)
                 rc = event_list(tx, ids[i], &events, &events_count, err);
             if (!rc)
-                rc = room_replay(room, tx, &row, events, events_count, clock_now(room->clock), calendars, NULL,
-                                 &result, err);
+                rc = room_replay(room, tx, &row, events, events_count, clock_now(room->clock), calendars,
+                                 NULL, &result, err);
             if (!rc)
                 rc = clock_texts(tx, ids[i], stored, err);
             if (!rc)

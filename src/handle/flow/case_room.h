@@ -38,8 +38,8 @@ MUST_CHECK enum err_code room_matrix(struct case_room *room, struct tx *tx, int6
                                      const struct sla_matrix **out_matrix, struct err *err);
 /* Stores what is in force now, if it is new, and gives the version's id.  A flow that does not deploy is
  * refused here. */
-MUST_CHECK enum err_code room_flow_pin(struct case_room *room, struct tx *tx, struct str type, int64_t *out_version,
-                                       struct err *err);
+MUST_CHECK enum err_code room_flow_pin(struct case_room *room, struct tx *tx, struct str type,
+                                       int64_t *out_version, struct err *err);
 MUST_CHECK enum err_code room_matrix_pin(struct case_room *room, struct tx *tx, struct str type,
                                          int64_t *out_version, struct err *err);
 

@@ -8,11 +8,13 @@
     "id, case_id, at_ms, made_ms, by_id, by_name, kind, what, clocks, workaround, service, level, voids, "   \
     "task_id, node, action, text, data"
 #define TASK_COLUMNS                                                                                         \
-    "id, case_id, token, node, name, state, may, assignee, assignee_name, opened_ms, due_ms, done_ms, action"
+    "id, case_id, token, node, name, state, may, assignee, assignee_name, opened_ms, due_ms, done_ms, "      \
+    "action"
 
 static const char *const TASK_STATES[TASK_STATE__COUNT] = { "open", "done", "cancelled" };
 
-static enum err_code run_ids(struct tx *tx, const char *sql, const int64_t *args, int args_count, struct err *err);
+static enum err_code run_ids(struct tx *tx, const char *sql, const int64_t *args, int args_count,
+                             struct err *err);
 static enum err_code list_ids(struct tx *tx, const char *sql, int64_t a, int64_t b, int64_t *out_ids,
                               int *out_count, int max, struct err *err);
 static struct str text_kept(struct tx *tx, struct stmt *stmt, int column, bool *lost);
@@ -41,11 +43,19 @@ enum err_code case_row_load(struct tx *tx, int64_t id, struct case_row *out, str
     if (!row)
         return err_set(err, ERR_NOT_FOUND, "case.not_found", ARG_END);
     *out = (struct case_row) {
-        .id = stmt_i64(stmt, 0), .type = text_kept(tx, stmt, 1, &lost), .flow_version = stmt_i64(stmt, 2),
-        .sla_version = stmt_i64(stmt, 3), .state = text_kept(tx, stmt, 4, &lost),
-        .service = text_kept(tx, stmt, 5, &lost), .level = text_kept(tx, stmt, 6, &lost),
-        .opened_ms = stmt_i64(stmt, 7), .closed_ms = stmt_i64(stmt, 8), .prior_id = stmt_i64(stmt, 9),
-        .starter_id = stmt_i64(stmt, 10), .warned = stmt_i64(stmt, 11), .breached = stmt_i64(stmt, 12),
+        .id = stmt_i64(stmt, 0),
+        .type = text_kept(tx, stmt, 1, &lost),
+        .flow_version = stmt_i64(stmt, 2),
+        .sla_version = stmt_i64(stmt, 3),
+        .state = text_kept(tx, stmt, 4, &lost),
+        .service = text_kept(tx, stmt, 5, &lost),
+        .level = text_kept(tx, stmt, 6, &lost),
+        .opened_ms = stmt_i64(stmt, 7),
+        .closed_ms = stmt_i64(stmt, 8),
+        .prior_id = stmt_i64(stmt, 9),
+        .starter_id = stmt_i64(stmt, 10),
+        .warned = stmt_i64(stmt, 11),
+        .breached = stmt_i64(stmt, 12),
     };
     return lost ? err_nomem(err) : ERR_OK;
 }
@@ -53,10 +63,11 @@ enum err_code case_row_load(struct tx *tx, int64_t id, struct case_row *out, str
 enum err_code case_row_insert(struct tx *tx, const struct case_row *row, struct err *err)
 {
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    enum err_code rc = tx_prepare(tx,
-                                  "INSERT INTO case_run (" CASE_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, "
-                                  "?8, ?9, ?10, ?11, ?12, ?13)",
-                                  &stmt, err);
+    enum err_code rc =
+        tx_prepare(tx,
+                   "INSERT INTO case_run (" CASE_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, "
+                   "?8, ?9, ?10, ?11, ?12, ?13)",
+                   &stmt, err);
     if (rc)
         return rc;
     stmt_bind_i64(stmt, 1, row->id);
@@ -112,10 +123,11 @@ enum err_code case_open_ids(struct tx *tx, int64_t after, int max, int64_t *out_
 enum err_code event_insert(struct tx *tx, const struct event_row *row, struct err *err)
 {
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    enum err_code rc = tx_prepare(tx,
-                                  "INSERT INTO case_event (" EVENT_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, "
-                                  "?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
-                                  &stmt, err);
+    enum err_code rc =
+        tx_prepare(tx,
+                   "INSERT INTO case_event (" EVENT_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, "
+                   "?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
+                   &stmt, err);
     if (rc)
         return rc;
     stmt_bind_i64(stmt, 1, row->id);
@@ -140,7 +152,8 @@ enum err_code event_insert(struct tx *tx, const struct event_row *row, struct er
     return stmt_run(stmt, NULL, err);
 }
 
-enum err_code event_list(struct tx *tx, int64_t case_id, struct event_row **out, int *out_count, struct err *err)
+enum err_code event_list(struct tx *tx, int64_t case_id, struct event_row **out, int *out_count,
+                         struct err *err)
 {
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     struct event_row *list = NULL;
@@ -208,8 +221,8 @@ enum err_code token_store(struct tx *tx, int64_t case_id, const struct flow_run 
     enum err_code rc =
         run_ids(tx, "DELETE FROM flow_token WHERE case_id = ?1", (const int64_t[]) { case_id }, 1, err);
     if (!rc && run->tokens_count)
-        rc = tx_prepare(tx, "INSERT INTO flow_token (id, case_id, node, scope) VALUES (?1, ?2, ?3, ?4)", &stmt,
-                        err);
+        rc = tx_prepare(tx, "INSERT INTO flow_token (id, case_id, node, scope) VALUES (?1, ?2, ?3, ?4)",
+                        &stmt, err);
     for (int i = 0; !rc && i < run->tokens_count; i++) {
         stmt_bind_i64(stmt, 1, run->tokens[i].id);
         stmt_bind_i64(stmt, 2, case_id);
@@ -226,10 +239,11 @@ enum err_code token_store(struct tx *tx, int64_t case_id, const struct flow_run 
 enum err_code task_insert(struct tx *tx, const struct task_row *row, struct err *err)
 {
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    enum err_code rc = tx_prepare(tx,
-                                  "INSERT INTO task (" TASK_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, "
-                                  "?9, ?10, ?11, ?12, ?13)",
-                                  &stmt, err);
+    enum err_code rc =
+        tx_prepare(tx,
+                   "INSERT INTO task (" TASK_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, "
+                   "?9, ?10, ?11, ?12, ?13)",
+                   &stmt, err);
     if (rc)
         return rc;
     task_bind(stmt, row);
@@ -239,10 +253,11 @@ enum err_code task_insert(struct tx *tx, const struct task_row *row, struct err 
 enum err_code task_update(struct tx *tx, const struct task_row *row, struct err *err)
 {
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    enum err_code rc = tx_prepare(tx,
-                                  "UPDATE task SET state = ?2, assignee = ?3, assignee_name = ?4, due_ms = ?5, "
-                                  "done_ms = ?6, action = ?7 WHERE id = ?1",
-                                  &stmt, err);
+    enum err_code rc =
+        tx_prepare(tx,
+                   "UPDATE task SET state = ?2, assignee = ?3, assignee_name = ?4, due_ms = ?5, "
+                   "done_ms = ?6, action = ?7 WHERE id = ?1",
+                   &stmt, err);
     if (rc)
         return rc;
     stmt_bind_i64(stmt, 1, row->id);
@@ -271,13 +286,14 @@ enum err_code task_load(struct tx *tx, int64_t id, struct task_row *out, struct 
     return task_read(tx, stmt, out, err);
 }
 
-enum err_code task_list(struct tx *tx, int64_t case_id, struct task_row **out, int *out_count, struct err *err)
+enum err_code task_list(struct tx *tx, int64_t case_id, struct task_row **out, int *out_count,
+                        struct err *err)
 {
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     struct task_row *list = NULL;
     int count = 0, size = 0;
-    enum err_code rc =
-        tx_prepare(tx, "SELECT " TASK_COLUMNS " FROM task WHERE case_id = ?1 ORDER BY id LIMIT ?2", &stmt, err);
+    enum err_code rc = tx_prepare(
+        tx, "SELECT " TASK_COLUMNS " FROM task WHERE case_id = ?1 ORDER BY id LIMIT ?2", &stmt, err);
     if (rc)
         return rc;
     stmt_bind_i64(stmt, 1, case_id);
@@ -332,7 +348,8 @@ enum err_code flow_timer_insert(struct tx *tx, const struct timer_row *row, stru
 {
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     enum err_code rc = tx_prepare(
-        tx, "INSERT INTO flow_timer (id, case_id, token, node, due_ms) VALUES (?1, ?2, ?3, ?4, ?5)", &stmt, err);
+        tx, "INSERT INTO flow_timer (id, case_id, token, node, due_ms) VALUES (?1, ?2, ?3, ?4, ?5)", &stmt,
+        err);
     if (rc)
         return rc;
     stmt_bind_i64(stmt, 1, row->id);
@@ -353,7 +370,8 @@ enum err_code flow_timer_delete_token(struct tx *tx, int64_t token, struct err *
     return run_ids(tx, "DELETE FROM flow_timer WHERE token = ?1", &token, 1, err);
 }
 
-enum err_code flow_timer_load(struct tx *tx, int64_t id, bool *out_found, struct timer_row *out, struct err *err)
+enum err_code flow_timer_load(struct tx *tx, int64_t id, bool *out_found, struct timer_row *out,
+                              struct err *err)
 {
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     bool row = false, lost = false;
@@ -372,10 +390,11 @@ enum err_code flow_timer_load(struct tx *tx, int64_t id, bool *out_found, struct
     return lost ? err_nomem(err) : ERR_OK;
 }
 
-enum err_code flow_timer_due(struct tx *tx, int64_t now_ms, int max, int64_t *out_ids, int *out_count, struct err *err)
+enum err_code flow_timer_due(struct tx *tx, int64_t now_ms, int max, int64_t *out_ids, int *out_count,
+                             struct err *err)
 {
-    return list_ids(tx, "SELECT id FROM flow_timer WHERE due_ms <= ?1 ORDER BY due_ms, id LIMIT ?2", now_ms, max,
-                    out_ids, out_count, max, err);
+    return list_ids(tx, "SELECT id FROM flow_timer WHERE due_ms <= ?1 ORDER BY due_ms, id LIMIT ?2", now_ms,
+                    max, out_ids, out_count, max, err);
 }
 
 /* ---- clocks ---- */
@@ -396,11 +415,12 @@ enum err_code clock_store(struct tx *tx, int64_t case_id, const struct sla_resul
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     enum err_code rc = run_ids(tx, "DELETE FROM case_clock WHERE case_id = ?1", &case_id, 1, err);
     if (!rc)
-        rc = tx_prepare(tx,
-                        "INSERT INTO case_clock (case_id, clock, state, source, calendar, row_id, limit_ms, "
-                        "used_ms, due_ms, warn_ms, reached_ms, workaround) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, "
-                        "?8, ?9, ?10, ?11, ?12)",
-                        &stmt, err);
+        rc = tx_prepare(
+            tx,
+            "INSERT INTO case_clock (case_id, clock, state, source, calendar, row_id, limit_ms, "
+            "used_ms, due_ms, warn_ms, reached_ms, workaround) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, "
+            "?8, ?9, ?10, ?11, ?12)",
+            &stmt, err);
     for (int c = 0; !rc && c < SLA_CLOCK__COUNT; c++) {
         const struct sla_clock_state *clock = &result->clocks[c];
         if (clock->state == SLA_STATE_NONE)
@@ -443,12 +463,11 @@ enum err_code clock_texts(struct tx *tx, int64_t case_id, struct str out[SLA_CLO
             return rc;
         if (!sla_clock_from(stmt_text(stmt, 0), &clock))
             continue;
-        out[clock] = arena_printf(tx_arena(tx), "%.*s %.*s %.*s %lld %lld %lld %lld %lld %d",
-                                  STR_ARG(stmt_text(stmt, 1)), STR_ARG(stmt_text(stmt, 2)),
-                                  STR_ARG(stmt_text(stmt, 3)), (long long)stmt_i64(stmt, 4),
-                                  (long long)stmt_i64(stmt, 5), (long long)stmt_i64(stmt, 6),
-                                  (long long)stmt_i64(stmt, 7), (long long)stmt_i64(stmt, 8),
-                                  (int)stmt_i64(stmt, 9));
+        out[clock] = arena_printf(
+            tx_arena(tx), "%.*s %.*s %.*s %lld %lld %lld %lld %lld %d", STR_ARG(stmt_text(stmt, 1)),
+            STR_ARG(stmt_text(stmt, 2)), STR_ARG(stmt_text(stmt, 3)), (long long)stmt_i64(stmt, 4),
+            (long long)stmt_i64(stmt, 5), (long long)stmt_i64(stmt, 6), (long long)stmt_i64(stmt, 7),
+            (long long)stmt_i64(stmt, 8), (int)stmt_i64(stmt, 9));
         if (!out[clock].ptr)
             return err_nomem(err);
     }
@@ -460,10 +479,11 @@ enum err_code due_store(struct tx *tx, int64_t case_id, int64_t due_ms, struct e
 {
     if (!due_ms)
         return run_ids(tx, "DELETE FROM case_due WHERE case_id = ?1", &case_id, 1, err);
-    return run_ids(tx,
-                   "INSERT INTO case_due (case_id, due_ms) VALUES (?1, ?2) ON CONFLICT (case_id) DO UPDATE SET "
-                   "due_ms = excluded.due_ms",
-                   (const int64_t[]) { case_id, due_ms }, 2, err);
+    return run_ids(
+        tx,
+        "INSERT INTO case_due (case_id, due_ms) VALUES (?1, ?2) ON CONFLICT (case_id) DO UPDATE SET "
+        "due_ms = excluded.due_ms",
+        (const int64_t[]) { case_id, due_ms }, 2, err);
 }
 
 enum err_code due_load(struct tx *tx, int64_t case_id, int64_t *out_due_ms, struct err *err)
@@ -480,7 +500,8 @@ enum err_code due_load(struct tx *tx, int64_t case_id, int64_t *out_due_ms, stru
     return rc;
 }
 
-enum err_code due_list(struct tx *tx, int64_t now_ms, int max, int64_t *out_ids, int *out_count, struct err *err)
+enum err_code due_list(struct tx *tx, int64_t now_ms, int max, int64_t *out_ids, int *out_count,
+                       struct err *err)
 {
     return list_ids(tx, "SELECT case_id FROM case_due WHERE due_ms < ?1 ORDER BY due_ms, case_id LIMIT ?2",
                     now_ms, max, out_ids, out_count, max, err);
@@ -524,7 +545,8 @@ enum err_code flow_version_put(struct tx *tx, struct str flow, struct str checks
         *out_id = stmt_i64(find, 0);
         return ERR_OK;
     }
-    rc = tx_prepare(tx, "INSERT INTO flow_version (id, flow, checksum, xml, made_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
+    rc = tx_prepare(tx,
+                    "INSERT INTO flow_version (id, flow, checksum, xml, made_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
                     &add, err);
     if (rc)
         return rc;
@@ -573,8 +595,8 @@ enum err_code sla_version_put(struct tx *tx, struct str checksum, struct str sna
         *out_id = stmt_i64(find, 0);
         return ERR_OK;
     }
-    rc = tx_prepare(tx, "INSERT INTO sla_version (id, checksum, snapshot, made_ms) VALUES (?1, ?2, ?3, ?4)", &add,
-                    err);
+    rc = tx_prepare(tx, "INSERT INTO sla_version (id, checksum, snapshot, made_ms) VALUES (?1, ?2, ?3, ?4)",
+                    &add, err);
     if (rc)
         return rc;
     stmt_bind_i64(add, 1, new_id);
@@ -623,11 +645,12 @@ enum err_code alarm_source_case(struct tx *tx, struct str source, int64_t *out_c
 {
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     bool row = false;
-    enum err_code rc = tx_prepare(tx,
-                                  "SELECT a.case_id, r.closed_ms FROM case_alarm a JOIN case_run r ON r.id = "
-                                  "a.case_id WHERE a.source = ?1 ORDER BY CASE WHEN r.closed_ms IS NULL THEN 0 "
-                                  "ELSE 1 END, a.alarm_id DESC LIMIT 1",
-                                  &stmt, err);
+    enum err_code rc =
+        tx_prepare(tx,
+                   "SELECT a.case_id, r.closed_ms FROM case_alarm a JOIN case_run r ON r.id = "
+                   "a.case_id WHERE a.source = ?1 ORDER BY CASE WHEN r.closed_ms IS NULL THEN 0 "
+                   "ELSE 1 END, a.alarm_id DESC LIMIT 1",
+                   &stmt, err);
     if (rc)
         return rc;
     stmt_bind_text(stmt, 1, source);
@@ -644,7 +667,8 @@ enum err_code alarm_insert(struct tx *tx, int64_t alarm, int64_t case_id, struct
 {
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     enum err_code rc = tx_prepare(
-        tx, "INSERT INTO case_alarm (alarm_id, case_id, source, joined_ms) VALUES (?1, ?2, ?3, ?4)", &stmt, err);
+        tx, "INSERT INTO case_alarm (alarm_id, case_id, source, joined_ms) VALUES (?1, ?2, ?3, ?4)", &stmt,
+        err);
     if (rc)
         return rc;
     stmt_bind_i64(stmt, 1, alarm);
@@ -656,7 +680,8 @@ enum err_code alarm_insert(struct tx *tx, int64_t alarm, int64_t case_id, struct
 
 /* ---- helpers ---- */
 
-static enum err_code run_ids(struct tx *tx, const char *sql, const int64_t *args, int args_count, struct err *err)
+static enum err_code run_ids(struct tx *tx, const char *sql, const int64_t *args, int args_count,
+                             struct err *err)
 {
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     enum err_code rc = tx_prepare(tx, sql, &stmt, err);
@@ -721,11 +746,18 @@ static enum err_code task_read(struct tx *tx, struct stmt *stmt, struct task_row
 {
     bool lost = false;
     *out = (struct task_row) {
-        .id = stmt_i64(stmt, 0), .case_id = stmt_i64(stmt, 1), .token = stmt_i64(stmt, 2),
-        .node = text_kept(tx, stmt, 3, &lost), .name = text_kept(tx, stmt, 4, &lost),
-        .may = text_kept(tx, stmt, 6, &lost), .assignee = stmt_i64(stmt, 7),
-        .assignee_name = text_kept(tx, stmt, 8, &lost), .opened_ms = stmt_i64(stmt, 9),
-        .due_ms = stmt_i64(stmt, 10), .done_ms = stmt_i64(stmt, 11), .action = text_kept(tx, stmt, 12, &lost),
+        .id = stmt_i64(stmt, 0),
+        .case_id = stmt_i64(stmt, 1),
+        .token = stmt_i64(stmt, 2),
+        .node = text_kept(tx, stmt, 3, &lost),
+        .name = text_kept(tx, stmt, 4, &lost),
+        .may = text_kept(tx, stmt, 6, &lost),
+        .assignee = stmt_i64(stmt, 7),
+        .assignee_name = text_kept(tx, stmt, 8, &lost),
+        .opened_ms = stmt_i64(stmt, 9),
+        .due_ms = stmt_i64(stmt, 10),
+        .done_ms = stmt_i64(stmt, 11),
+        .action = text_kept(tx, stmt, 12, &lost),
     };
     for (int s = 0; s < TASK_STATE__COUNT; s++)
         if (str_eq(stmt_text(stmt, 5), str_from(TASK_STATES[s])))
@@ -737,13 +769,23 @@ static enum err_code event_read(struct tx *tx, struct stmt *stmt, struct event_r
 {
     bool lost = false;
     *out = (struct event_row) {
-        .id = stmt_i64(stmt, 0), .case_id = stmt_i64(stmt, 1), .at_ms = stmt_i64(stmt, 2),
-        .made_ms = stmt_i64(stmt, 3), .by_id = stmt_i64(stmt, 4), .by_name = text_kept(tx, stmt, 5, &lost),
-        .what = text_kept(tx, stmt, 7, &lost), .clocks = (unsigned)stmt_i64(stmt, 8),
-        .workaround = stmt_i64(stmt, 9) != 0, .service = text_kept(tx, stmt, 10, &lost),
-        .level = text_kept(tx, stmt, 11, &lost), .voids = stmt_i64(stmt, 12), .task_id = stmt_i64(stmt, 13),
-        .node = text_kept(tx, stmt, 14, &lost), .action = text_kept(tx, stmt, 15, &lost),
-        .text = text_kept(tx, stmt, 16, &lost), .data = text_kept(tx, stmt, 17, &lost),
+        .id = stmt_i64(stmt, 0),
+        .case_id = stmt_i64(stmt, 1),
+        .at_ms = stmt_i64(stmt, 2),
+        .made_ms = stmt_i64(stmt, 3),
+        .by_id = stmt_i64(stmt, 4),
+        .by_name = text_kept(tx, stmt, 5, &lost),
+        .what = text_kept(tx, stmt, 7, &lost),
+        .clocks = (unsigned)stmt_i64(stmt, 8),
+        .workaround = stmt_i64(stmt, 9) != 0,
+        .service = text_kept(tx, stmt, 10, &lost),
+        .level = text_kept(tx, stmt, 11, &lost),
+        .voids = stmt_i64(stmt, 12),
+        .task_id = stmt_i64(stmt, 13),
+        .node = text_kept(tx, stmt, 14, &lost),
+        .action = text_kept(tx, stmt, 15, &lost),
+        .text = text_kept(tx, stmt, 16, &lost),
+        .data = text_kept(tx, stmt, 17, &lost),
     };
     if (!sla_event_from(stmt_text(stmt, 6), &out->kind))
         return err_set(err, ERR_CORRUPT, "flow.version_lost", ARG_END);

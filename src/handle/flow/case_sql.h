@@ -56,8 +56,8 @@ MUST_CHECK enum err_code case_row_load(struct tx *tx, int64_t id, struct case_ro
 MUST_CHECK enum err_code case_row_insert(struct tx *tx, const struct case_row *row, struct err *err);
 MUST_CHECK enum err_code case_row_update(struct tx *tx, const struct case_row *row, struct err *err);
 /* Ids of open cases after `after`, ascending. */
-MUST_CHECK enum err_code case_open_ids(struct tx *tx, int64_t after, int max, int64_t *out_ids, int *out_count,
-                                       struct err *err);
+MUST_CHECK enum err_code case_open_ids(struct tx *tx, int64_t after, int max, int64_t *out_ids,
+                                       int *out_count, struct err *err);
 
 MUST_CHECK enum err_code event_insert(struct tx *tx, const struct event_row *row, struct err *err);
 /* All of a case in order of id. */
@@ -67,7 +67,8 @@ MUST_CHECK enum err_code event_list(struct tx *tx, int64_t case_id, struct event
 MUST_CHECK enum err_code token_list(struct tx *tx, int64_t case_id, const struct flow_model *model,
                                     struct flow_run *run, struct err *err);
 /* Replaces the tokens of a case by those of the run. */
-MUST_CHECK enum err_code token_store(struct tx *tx, int64_t case_id, const struct flow_run *run, struct err *err);
+MUST_CHECK enum err_code token_store(struct tx *tx, int64_t case_id, const struct flow_run *run,
+                                     struct err *err);
 
 MUST_CHECK enum err_code task_insert(struct tx *tx, const struct task_row *row, struct err *err);
 MUST_CHECK enum err_code task_update(struct tx *tx, const struct task_row *row, struct err *err);
@@ -75,15 +76,16 @@ MUST_CHECK enum err_code task_load(struct tx *tx, int64_t id, struct task_row *o
 MUST_CHECK enum err_code task_list(struct tx *tx, int64_t case_id, struct task_row **out, int *out_count,
                                    struct err *err);
 MUST_CHECK enum err_code task_user_add(struct tx *tx, int64_t task, int64_t user, struct err *err);
-MUST_CHECK enum err_code task_user_has(struct tx *tx, int64_t task, int64_t user, bool *out_has, struct err *err);
+MUST_CHECK enum err_code task_user_has(struct tx *tx, int64_t task, int64_t user, bool *out_has,
+                                       struct err *err);
 
 MUST_CHECK enum err_code flow_timer_insert(struct tx *tx, const struct timer_row *row, struct err *err);
 MUST_CHECK enum err_code flow_timer_delete(struct tx *tx, int64_t id, struct err *err);
 MUST_CHECK enum err_code flow_timer_delete_token(struct tx *tx, int64_t token, struct err *err);
 MUST_CHECK enum err_code flow_timer_load(struct tx *tx, int64_t id, bool *out_found, struct timer_row *out,
-                                    struct err *err);
-MUST_CHECK enum err_code flow_timer_due(struct tx *tx, int64_t now_ms, int max, int64_t *out_ids, int *out_count,
-                                   struct err *err);
+                                         struct err *err);
+MUST_CHECK enum err_code flow_timer_due(struct tx *tx, int64_t now_ms, int max, int64_t *out_ids,
+                                        int *out_count, struct err *err);
 
 /* Replaces the clocks of a case; those not agreed have no row. */
 MUST_CHECK enum err_code clock_store(struct tx *tx, int64_t case_id, const struct sla_result *result,
@@ -104,15 +106,16 @@ MUST_CHECK enum err_code due_next(struct tx *tx, int64_t *out_ms, struct err *er
 /* The version's id, made when that checksum is new. */
 MUST_CHECK enum err_code flow_version_put(struct tx *tx, struct str flow, struct str checksum, struct str xml,
                                           int64_t new_id, int64_t now_ms, int64_t *out_id, struct err *err);
-MUST_CHECK enum err_code flow_version_get(struct tx *tx, int64_t id, struct str *out_flow, struct str *out_xml,
-                                          struct err *err);
-MUST_CHECK enum err_code sla_version_put(struct tx *tx, struct str checksum, struct str snapshot, int64_t new_id,
-                                         int64_t now_ms, int64_t *out_id, struct err *err);
-MUST_CHECK enum err_code sla_version_get(struct tx *tx, int64_t id, struct str *out_snapshot, struct err *err);
+MUST_CHECK enum err_code flow_version_get(struct tx *tx, int64_t id, struct str *out_flow,
+                                          struct str *out_xml, struct err *err);
+MUST_CHECK enum err_code sla_version_put(struct tx *tx, struct str checksum, struct str snapshot,
+                                         int64_t new_id, int64_t now_ms, int64_t *out_id, struct err *err);
+MUST_CHECK enum err_code sla_version_get(struct tx *tx, int64_t id, struct str *out_snapshot,
+                                         struct err *err);
 
 /* Case of an alarm; of a source the open one, else the last; 0 = none. */
 MUST_CHECK enum err_code alarm_case(struct tx *tx, int64_t alarm, int64_t *out_case, struct err *err);
-MUST_CHECK enum err_code alarm_source_case(struct tx *tx, struct str source, int64_t *out_case, bool *out_open,
-                                           struct err *err);
+MUST_CHECK enum err_code alarm_source_case(struct tx *tx, struct str source, int64_t *out_case,
+                                           bool *out_open, struct err *err);
 MUST_CHECK enum err_code alarm_insert(struct tx *tx, int64_t alarm, int64_t case_id, struct str source,
                                       int64_t now_ms, struct err *err);

@@ -171,9 +171,11 @@ int64_t sla_next_due(const struct sla_result *result, unsigned warned, unsigned 
     for (int c = 0; c < SLA_CLOCK__COUNT; c++) {
         const struct sla_clock_state *clock = &result->clocks[c];
         int64_t at = 0;
-        if (clock->state != SLA_STATE_RUNNING && clock->state != SLA_STATE_BREACHED)
+        /* a clock paused at the very instant it was due has a due instant too */
+        if (clock->state != SLA_STATE_RUNNING && clock->state != SLA_STATE_BREACHED &&
+            clock->state != SLA_STATE_PAUSED)
             continue;
-        if (clock->warn_ms && !((warned | breached) & BIT(c)))
+        if (clock->state != SLA_STATE_PAUSED && clock->warn_ms && !((warned | breached) & BIT(c)))
             at = clock->warn_ms;
         else if (clock->due_ms && !(breached & BIT(c)))
             at = clock->due_ms;
