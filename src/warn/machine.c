@@ -318,7 +318,7 @@ enum err_code machine_restore(struct machine *machine, const struct alarm *alarm
 static void tell(struct machine *machine, struct alarm *alarm, enum alarm_event event, bool first,
                  int64_t at_ms, int64_t by, struct str text)
 {
-    machine->hooks.change(machine->hooks.ctx,
+    machine->hooks.change(machine->hooks.change_ctx,
                           &(struct alarm_change) { event, first, alarm, at_ms, by, text });
 }
 

@@ -83,8 +83,9 @@ struct alarm_change {
 
 /* What the machine asks; all must answer at once, from memory. */
 struct machine_hooks {
-    void *ctx;
-    void (*change)(void *ctx, const struct alarm_change *change);
+    void *change_ctx; /* who owns the machine */
+    void (*change)(void *change_ctx, const struct alarm_change *change);
+    void *ctx; /* of those below */
     /* The maintenance window that covers them now, or 0; may be NULL. */
     int64_t (*window)(void *ctx, int64_t subject, int64_t service, int64_t at_ms);
     /* The subject that is down and on which this one stands, or 0; may be NULL.  `down` tells which are. */

@@ -47,8 +47,8 @@ static struct machine *start(struct world *world)
     *world = (struct world) { 0 };
     clock_test_init(&fixed, T0);
     ids_init(&ids, &fixed, 1);
-    return machine_new(&ids, NULL,
-                       &(struct machine_hooks) { world, on_change, window_of, parent_of, escalate_of });
+    return machine_new(
+        &ids, NULL, &(struct machine_hooks) { world, on_change, world, window_of, parent_of, escalate_of });
 }
 
 static void raise_it(struct machine *machine, int64_t subject, int grade, int64_t at)
