@@ -7,6 +7,7 @@
 #include <unicode/ustring.h>
 
 #define NORMAL_MAX (4u << 20)
+#define RUN_MAX 64 /* code points; a longer word is cut into several runs, in texts and queries alike */
 
 enum run { RUN_NONE, RUN_CHINESE, RUN_WORD };
 
@@ -41,6 +42,7 @@ static void add_runs(struct str folded, struct buf *out)
 {
     enum run last = RUN_NONE;
     bool apart = out->len > 0; /* a blank is owed before the next run */
+    int length = 0;            /* of the run so far */
     for (size_t at = 0; at < folded.len;) {
         const size_t from = at;
         const int32_t c = utf8_next(folded, &at);
@@ -48,8 +50,11 @@ static void add_runs(struct str folded, struct buf *out)
             break;
         const enum run run = run_of(c);
         if (run != RUN_NONE) {
-            if (apart || (last != RUN_NONE && run != last) || (last != RUN_NONE && c == 0xe000))
+            const bool begins = apart || (last != RUN_NONE && (run != last || c == 0xe000)) ||
+                                (run == RUN_WORD && length == RUN_MAX);
+            if (begins)
                 buf_char(out, ' ');
+            length = begins ? 1 : length + 1;
             apart = c == 0xe000;
             buf_add(out, folded.ptr + from, at - from);
         } else if (last != RUN_NONE) {
