@@ -12,6 +12,7 @@
  * added before serving; a call belongs to one thread.
  * Layer: platform/entity; above store, feel, net, identity, audit, bus. */
 #pragma once
+#include "base/buf.h"
 #include "base/ids.h"
 #include "platform/entity/type.h"
 
@@ -19,6 +20,7 @@ struct store;
 struct tx;
 struct principal;
 struct bus;
+struct audit;
 struct key_ring;
 struct entity;
 
@@ -29,6 +31,7 @@ struct entity_config {
     const struct clock *clock;
     const struct words *words;
     struct bus *bus;       /* NULL = no events */
+    struct audit *audit;   /* NULL = nothing is audited (tests) */
     struct key_ring *keys; /* NULL = types with sensitive fields are refused */
 };
 
@@ -55,8 +58,9 @@ struct entity_call {
     const struct principal *who; /* NULL = the engine itself: no scope, no permission asked, not masked */
     enum lang lang;
     struct arena *arena;
-    struct findings *findings; /* every fault of a record, with pointers; NULL = only the first, in err */
-    bool labels;               /* answers carry "_labels": titles of codes and references */
+    struct findings *findings;     /* every fault of a record, with pointers; NULL = only the first, in err */
+    bool labels;                   /* answers carry "_labels": titles of codes and references */
+    struct str remote, request_id; /* for the audit; may be empty */
 };
 
 /* Creates a record within `tx`.  `fields` is borrowed.
@@ -83,6 +87,11 @@ MUST_CHECK enum err_code entity_delete(const struct entity_call *call, struct tx
 MUST_CHECK enum err_code entity_get(const struct entity_call *call, struct tx *tx,
                                     const struct entity_type *type, int64_t id, json_t **out,
                                     struct err *err);
+
+/* Appends the same as JSON text; *out_version (may be NULL) for the ETag. */
+MUST_CHECK enum err_code entity_get_json(const struct entity_call *call, struct tx *tx,
+                                         const struct entity_type *type, int64_t id, int64_t *out_version,
+                                         struct buf *out, struct err *err);
 
 struct entity_list {
     struct str filter; /* FEEL over the fields, or empty */

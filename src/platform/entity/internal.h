@@ -33,9 +33,9 @@ struct entity {
     struct entity_config config;
     struct arena *arena;
     struct types *types;
-    struct statements *statements;        /* by number_in_types */
-    const struct feel_program ***rules;   /* by number_in_types, then by rule */
-    struct feel_scope **scopes;           /* names of FEEL conditions by number_in_types */
+    struct statements *statements;      /* by number_in_types */
+    const struct feel_program ***rules; /* by number_in_types, then by rule */
+    struct feel_scope **scopes;         /* names of FEEL conditions by number_in_types */
     struct hook hooks[ENTITY_HOOKS_MAX];
     int hooks_count;
 };
@@ -67,24 +67,52 @@ void sql_value(struct sql *sql, const struct entity_field *field, const struct v
 /* Prepares and binds. */
 MUST_CHECK enum err_code sql_prepare(struct sql *sql, struct tx *tx, struct stmt **out, struct err *err);
 
+/* The pattern with $T as the table and $C as the column.  ERR_INTERNAL when `out` is too small. */
+MUST_CHECK enum err_code sql_fill(const char *pattern, struct str table, struct str column, char *out,
+                                  size_t size, struct err *err);
+
 /* ---- rows ---- */
 
 /* The fields of the current row from column `first` on; texts are borrowed until the next step. */
 void row_values(const struct entity_type *type, struct stmt *stmt, int first, struct value *values);
 /* The same with texts copied into the arena. */
-MUST_CHECK enum err_code row_values_keep(const struct entity_type *type, struct stmt *stmt, struct arena *arena,
-                                         struct value *values, struct err *err);
+MUST_CHECK enum err_code row_values_keep(const struct entity_type *type, struct stmt *stmt,
+                                         struct arena *arena, struct value *values, struct err *err);
 /* Binds a value; sensitive ones are sealed into the arena first. */
 MUST_CHECK enum err_code value_seal(const struct entity_call *call, const struct entity_type *type, int field,
                                     int64_t id, struct value *value, struct err *err);
 /* Opens a sealed value in place, masked unless `plain`. */
-MUST_CHECK enum err_code value_unseal(const struct entity_call *call, const struct entity_type *type, int field,
-                                      int64_t id, bool plain, struct value *value, struct err *err);
-void stmt_bind_value(struct stmt *stmt, int index, const struct entity_field *field, const struct value *value);
+MUST_CHECK enum err_code value_unseal(const struct entity_call *call, const struct entity_type *type,
+                                      int field, int64_t id, bool plain, struct value *value,
+                                      struct err *err);
+void stmt_bind_value(struct stmt *stmt, int index, const struct entity_field *field,
+                     const struct value *value);
 
 /* Appends the record as a JSON object without the closing brace. */
 MUST_CHECK enum err_code record_json_open(const struct entity_call *call, const struct entity_type *type,
                                           struct value *values, bool plain, struct buf *out, struct err *err);
+
+/* One write going on: sensitive values are plain in here, sealed only on their way into the row. */
+struct write {
+    const struct entity_call *call;
+    struct tx *tx;
+    const struct entity_type *type;
+    int64_t id;
+    struct value before[TYPE_FIELDS_MAX], after[TYPE_FIELDS_MAX];
+    bool changed[TYPE_FIELDS_MAX];
+};
+
+/* *out: the row is there and the caller may reach it by that permission. */
+MUST_CHECK enum err_code row_reached(const struct entity_call *call, struct tx *tx,
+                                     const struct entity_type *type, int64_t id, const char *action,
+                                     bool *out, struct err *err);
+/* Fills w->before within the caller's read scope: ERR_NOT_FOUND. */
+MUST_CHECK enum err_code row_read(struct write *w, struct err *err);
+/* A unique key that is taken: ERR_CONFLICT "entity.duplicate" {fields} with the field's pointer. */
+MUST_CHECK enum err_code row_insert(struct write *w, struct err *err);
+/* The changed fields, by id and version. */
+MUST_CHECK enum err_code row_update(struct write *w, struct err *err);
+MUST_CHECK enum err_code row_delete(struct write *w, struct err *err);
 
 /* ---- who ---- */
 
@@ -92,14 +120,14 @@ bool call_is_engine(const struct entity_call *call);
 /* "ops.ticket.read" */
 struct str permission_of(const struct entity_type *type, const char *action, char out[ERR_TEXT_MAX]);
 /* ERR_FORBIDDEN "entity.forbidden" {permission} unless some grant has it. */
-MUST_CHECK enum err_code call_may(const struct entity_call *call, const struct entity_type *type, const char *action,
-                                  struct err *err);
+MUST_CHECK enum err_code call_may(const struct entity_call *call, const struct entity_type *type,
+                                  const char *action, struct err *err);
 bool call_sees_plain(const struct entity_call *call, const struct entity_type *type);
 
 /* Appends " AND (...)" for the rows (alias t) that the caller may reach by that permission.
  * ERR_FORBIDDEN when there is no grant at all. */
-MUST_CHECK enum err_code scope_sql(const struct entity_call *call, const struct entity_type *type, const char *action,
-                                   struct sql *sql, struct err *err);
+MUST_CHECK enum err_code scope_sql(const struct entity_call *call, const struct entity_type *type,
+                                   const char *action, struct sql *sql, struct err *err);
 /* True when scope_sql() would add nothing. */
 bool scope_is_all(const struct entity_call *call, const struct entity_type *type, const char *action);
 
@@ -107,8 +135,8 @@ bool scope_is_all(const struct entity_call *call, const struct entity_type *type
 
 MUST_CHECK enum err_code statements_make(struct entity *entity, struct err *err);
 /* table_sql.c */
-MUST_CHECK enum err_code tables_sync(struct entity *entity, struct tx *tx, bool apply, struct findings *findings,
-                                     struct err *err);
+MUST_CHECK enum err_code tables_sync(struct entity *entity, struct tx *tx, bool apply,
+                                     struct findings *findings, struct err *err);
 /* text_sql.c: the search index of a type.  `before` NULL = the record is new; `after` NULL = it goes. */
 MUST_CHECK enum err_code text_create(struct tx *tx, const struct entity_type *type, struct err *err);
 MUST_CHECK enum err_code text_drop(struct tx *tx, const char *table, struct err *err);
@@ -117,11 +145,12 @@ MUST_CHECK enum err_code text_put(struct tx *tx, const struct entity_type *type,
                                   const struct value *before, const struct value *after, struct err *err);
 /* common_sql.c: the row in `subject` or `cases`, history, numbers, references. */
 MUST_CHECK enum err_code common_put(struct tx *tx, const struct entity_type *type, int64_t id,
-                                    const struct value *values, bool created, struct err *err);
-MUST_CHECK enum err_code common_delete(struct tx *tx, const struct entity_type *type, int64_t id, struct err *err);
-MUST_CHECK enum err_code history_add(const struct entity_call *call, struct tx *tx, const struct entity_type *type,
-                                     int64_t id, int64_t version, const char *action, struct str changes,
-                                     struct err *err);
+                                    const struct value *values, struct err *err);
+MUST_CHECK enum err_code common_delete(struct tx *tx, const struct entity_type *type, int64_t id,
+                                       struct err *err);
+MUST_CHECK enum err_code history_add(const struct entity_call *call, struct tx *tx,
+                                     const struct entity_type *type, int64_t id, int64_t version,
+                                     const char *action, struct str changes, struct err *err);
 MUST_CHECK enum err_code number_next(struct tx *tx, const struct entity_type *type, int64_t now_ms,
                                      struct arena *arena, struct str *out, struct err *err);
 /* Every given reference and dictionary code of `values` is there; faults go to call->findings. */
@@ -129,11 +158,11 @@ MUST_CHECK enum err_code references_check(const struct entity_call *call, struct
                                           const struct entity_type *type, const struct value *values,
                                           struct err *err);
 /* ERR_CONFLICT "entity.referenced" {what} when a record of any type refers to this one. */
-MUST_CHECK enum err_code references_none(const struct entity *entity, struct tx *tx, const struct entity_type *type,
-                                         int64_t id, struct err *err);
+MUST_CHECK enum err_code references_none(const struct entity *entity, struct tx *tx,
+                                         const struct entity_type *type, int64_t id, struct err *err);
 /* The id behind a natural key as an import writes it; *out_found false when there is none. */
-MUST_CHECK enum err_code reference_find(struct tx *tx, const struct shape *shape, struct str key, int64_t *out_id,
-                                        bool *out_found, struct err *err);
+MUST_CHECK enum err_code reference_find(struct tx *tx, const struct shape *shape, struct str key,
+                                        int64_t *out_id, bool *out_found, struct err *err);
 /* Appends the scalar sub-select that names what a column refers to, or nothing when it names nothing. */
 bool label_sql(const struct entity_field *field, enum lang lang, struct buf *out);
 
@@ -142,11 +171,14 @@ MUST_CHECK enum err_code rules_compile(struct entity *entity, struct findings *f
 MUST_CHECK enum err_code rules_check(const struct entity_call *call, const struct entity_type *type,
                                      const struct value *values, struct err *err);
 /* Appends " AND (...)" for a FEEL filter. */
-MUST_CHECK enum err_code filter_add(const struct entity_call *call, struct tx *tx, const struct entity_type *type,
-                                    struct str filter, struct sql *sql, struct err *err);
+MUST_CHECK enum err_code filter_add(const struct entity_call *call, struct tx *tx,
+                                    const struct entity_type *type, struct str filter, struct sql *sql,
+                                    struct err *err);
 
 /* event.c */
-MUST_CHECK enum err_code event_after(const struct entity_call *call, struct tx *tx, const struct entity_type *type,
-                                     const char *what, int64_t id, int64_t version, struct err *err);
-MUST_CHECK enum err_code audit_record(const struct entity_call *call, struct tx *tx, const struct entity_type *type,
-                                      const char *action, int64_t id, struct str changes, struct err *err);
+MUST_CHECK enum err_code event_after(const struct entity_call *call, struct tx *tx,
+                                     const struct entity_type *type, const char *what, int64_t id,
+                                     int64_t version, struct err *err);
+MUST_CHECK enum err_code audit_record(const struct entity_call *call, struct tx *tx,
+                                      const struct entity_type *type, const char *action, int64_t id,
+                                      struct str name, struct str before, struct str after, struct err *err);

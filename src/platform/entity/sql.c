@@ -100,3 +100,20 @@ enum err_code sql_prepare(struct sql *sql, struct tx *tx, struct stmt **out, str
     }
     return ERR_OK;
 }
+
+enum err_code sql_fill(const char *pattern, struct str table, struct str column, char *out, size_t size,
+                       struct err *err)
+{
+    size_t len = 0;
+    for (const char *at = pattern; *at; at++) {
+        const bool named = *at == '$' && (at[1] == 'T' || at[1] == 'C');
+        const struct str piece = !named ? (struct str) { at, 1 } : *++at == 'T' ? table : column;
+        if (len + piece.len >= size)
+            return err_set(err, ERR_INTERNAL, "base.internal", ARG_END);
+        if (piece.len)
+            memcpy(out + len, piece.ptr, piece.len);
+        len += piece.len;
+    }
+    out[len] = 0;
+    return ERR_OK;
+}

@@ -9,16 +9,18 @@
 
 /* ---- SQL ---- */
 static const char SQL_PARTS[] = "SELECT name, kind, definition FROM entity_part WHERE tbl = ?1 ORDER BY name";
-static const char SQL_PART_PUT[] = "INSERT INTO entity_part (tbl, name, kind, definition) VALUES (?1, ?2, ?3, ?4)"
-                                   " ON CONFLICT (tbl, name) DO UPDATE SET definition = excluded.definition";
+static const char SQL_PART_PUT[] =
+    "INSERT INTO entity_part (tbl, name, kind, definition) VALUES (?1, ?2, ?3, ?4)"
+    " ON CONFLICT (tbl, name) DO UPDATE SET definition = excluded.definition";
 static const char SQL_PART_DELETE[] = "DELETE FROM entity_part WHERE tbl = ?1 AND name = ?2";
 static const char *const SQL_TYPES[VALUE_KIND__COUNT] = {
-    [VALUE_TEXT] = "{text}",   [VALUE_INTEGER] = "{i64}", [VALUE_NUMBER] = "{f64}", [VALUE_BOOLEAN] = "{i64}",
-    [VALUE_DATE] = "{text}",   [VALUE_INSTANT] = "{i64}", [VALUE_REF] = "{i64}",    [VALUE_JSON] = "{json}",
+    [VALUE_TEXT] = "{text}", [VALUE_INTEGER] = "{i64}", [VALUE_NUMBER] = "{f64}", [VALUE_BOOLEAN] = "{i64}",
+    [VALUE_DATE] = "{text}", [VALUE_INSTANT] = "{i64}", [VALUE_REF] = "{i64}",    [VALUE_JSON] = "{json}",
 };
 static const char *const KINDS[VALUE_KIND__COUNT] = {
-    [VALUE_TEXT] = "text", [VALUE_INTEGER] = "integer", [VALUE_NUMBER] = "number", [VALUE_BOOLEAN] = "boolean",
-    [VALUE_DATE] = "date", [VALUE_INSTANT] = "instant", [VALUE_REF] = "reference", [VALUE_JSON] = "json",
+    [VALUE_TEXT] = "text",       [VALUE_INTEGER] = "integer", [VALUE_NUMBER] = "number",
+    [VALUE_BOOLEAN] = "boolean", [VALUE_DATE] = "date",       [VALUE_INSTANT] = "instant",
+    [VALUE_REF] = "reference",   [VALUE_JSON] = "json",
 };
 static const char *const TYPE_KINDS[TYPE_KIND__COUNT] = { "plain", "subject", "fact", "case" };
 
@@ -43,7 +45,8 @@ struct sync {
 
 /* ---- what is wanted ---- */
 
-static enum err_code want(struct sync *s, enum part_kind kind, struct str name, struct str definition, struct err *err)
+static enum err_code want(struct sync *s, enum part_kind kind, struct str name, struct str definition,
+                          struct err *err)
 {
     if (!name.ptr || !definition.ptr)
         return err_nomem(err);
@@ -57,7 +60,8 @@ static enum err_code want(struct sync *s, enum part_kind kind, struct str name, 
 }
 
 /* The columns of an index, "id" behind them, so that equal keys have an order. */
-static enum err_code want_index(struct sync *s, enum part_kind kind, const int *fields, int count, struct err *err)
+static enum err_code want_index(struct sync *s, enum part_kind kind, const int *fields, int count,
+                                struct err *err)
 {
     struct buf columns;
     buf_init(&columns, 1000);
@@ -74,13 +78,15 @@ static enum err_code want_index(struct sync *s, enum part_kind kind, const int *
     if (!rc) {
         const struct str definition = arena_str(s->arena, buf_get(&columns));
         const uint32_t hash = (uint32_t)str_hash(definition) ^ (kind == PART_UNIQUE);
-        rc = want(s, kind, arena_printf(s->arena, "%.*s_%08x", STR_ARG(s->type->table), hash), definition, err);
+        rc = want(s, kind, arena_printf(s->arena, "%.*s_%08x", STR_ARG(s->type->table), hash), definition,
+                  err);
     }
     buf_done(&columns);
     return rc;
 }
 
-static enum err_code want_group(struct sync *s, enum part_kind kind, const struct field_group *group, struct err *err)
+static enum err_code want_group(struct sync *s, enum part_kind kind, const struct field_group *group,
+                                struct err *err)
 {
     return group->count ? want_index(s, kind, group->fields, group->count, err) : ERR_OK;
 }
@@ -164,7 +170,8 @@ static struct part *find_part(struct part *parts, int count, const struct part *
 static void difference(struct sync *s, const char *id, const struct part *part)
 {
     struct err one;
-    (void)err_set(&one, ERR_CONFLICT, id, ARG_STR("type", s->type->full), ARG_STR("what", part->name), ARG_END);
+    (void)err_set(&one, ERR_CONFLICT, id, ARG_STR("type", s->type->full), ARG_STR("what", part->name),
+                  ARG_END);
     findings_add(s->findings, &one);
 }
 
@@ -210,9 +217,9 @@ static enum err_code create_table(struct sync *s, struct err *err)
     buf_printf(&sql, "CREATE TABLE \"%.*s\" (", STR_ARG(s->type->table));
     for (int i = 0; i < s->type->fields_count; i++) {
         const struct entity_field *field = &s->type->fields[i];
-        const char *more = i == FIELD_ID                                      ? " PRIMARY KEY"
+        const char *more = i == FIELD_ID                                 ? " PRIMARY KEY"
                            : i == FIELD_VERSION || i == FIELD_CREATED_AT ? " NOT NULL"
-                                                                              : "";
+                                                                         : "";
         buf_printf(&sql, "%s%.*s %s%s", i ? ", " : "", STR_ARG(field->column), SQL_TYPES[field->kind], more);
     }
     buf_text(&sql, ") {strict};");
@@ -227,9 +234,11 @@ static enum err_code add_column(struct sync *s, const struct part *part, struct 
 {
     const int i = type_field(s->type, part->name);
     const struct entity_field *field = &s->type->fields[i];
-    enum err_code rc = run(s, arena_printf(s->arena, "ALTER TABLE \"%.*s\" ADD COLUMN %.*s %s;",
-                                           STR_ARG(s->type->table), STR_ARG(field->column),
-                                           column_type(s->type, part->name)), err);
+    enum err_code rc =
+        run(s,
+            arena_printf(s->arena, "ALTER TABLE \"%.*s\" ADD COLUMN %.*s %s;", STR_ARG(s->type->table),
+                         STR_ARG(field->column), column_type(s->type, part->name)),
+            err);
     if (rc || !field->fallback || field->mask)
         return rc;
     /* rows that are there get the default, as new ones do */
@@ -256,9 +265,11 @@ static enum err_code add_column(struct sync *s, const struct part *part, struct 
 
 static enum err_code make_index(struct sync *s, const struct part *part, struct err *err)
 {
-    return run(s, arena_printf(s->arena, "CREATE %sINDEX \"%.*s\" ON \"%.*s\" (%.*s);",
-                               part->kind == PART_UNIQUE ? "UNIQUE " : "", STR_ARG(part->name),
-                               STR_ARG(s->type->table), STR_ARG(part->definition)), err);
+    return run(s,
+               arena_printf(s->arena, "CREATE %sINDEX \"%.*s\" ON \"%.*s\" (%.*s);",
+                            part->kind == PART_UNIQUE ? "UNIQUE " : "", STR_ARG(part->name),
+                            STR_ARG(s->type->table), STR_ARG(part->definition)),
+               err);
 }
 
 static enum err_code drop_part(struct sync *s, const struct part *part, struct err *err)
@@ -334,13 +345,15 @@ static enum err_code sync_type(struct sync *s, struct err *err)
     return rc;
 }
 
-enum err_code tables_sync(struct entity *entity, struct tx *tx, bool apply, struct findings *findings, struct err *err)
+enum err_code tables_sync(struct entity *entity, struct tx *tx, bool apply, struct findings *findings,
+                          struct err *err)
 {
     const int before = findings->count + findings->more;
     for (int i = 0; i < types_count(entity->types); i++) {
         AUTO(arena_free_auto) struct arena *arena = arena_new(4 << 20);
-        struct sync s = { .tx = tx, .type = types_at(entity->types, i), .arena = arena, .findings = findings,
-                          .apply = apply };
+        struct sync s = {
+            .tx = tx, .type = types_at(entity->types, i), .arena = arena, .findings = findings, .apply = apply
+        };
         s.wanted = arena ? arena_alloc(arena, PARTS_MAX, sizeof *s.wanted) : NULL;
         s.found = s.wanted ? arena_alloc(arena, PARTS_MAX, sizeof *s.found) : NULL;
         if (!s.found)

@@ -9,44 +9,48 @@
 
 #define TEXT_MAX ((size_t)8 << 20)
 
-/* ---- SQL; %s is the table's name ---- */
+/* ---- SQL; $T is the table's name ---- */
 static const char *const SQL_CREATE[STORE_BACKEND__COUNT] = {
-    [STORE_SQLITE] = "CREATE TABLE \"%s_doc\" (doc INTEGER PRIMARY KEY, id INTEGER NOT NULL UNIQUE) STRICT;"
-                     "CREATE VIRTUAL TABLE \"%s_fts\" USING fts5(grams, org, content='', columnsize=0,"
+    [STORE_SQLITE] = "CREATE TABLE \"$T_doc\" (doc INTEGER PRIMARY KEY, id INTEGER NOT NULL UNIQUE) STRICT;"
+                     "CREATE VIRTUAL TABLE \"$T_fts\" USING fts5(grams, org, content='', columnsize=0,"
                      " tokenize='ascii');",
-    [STORE_POSTGRES] = "CREATE TABLE \"%s_text\" (id BIGINT PRIMARY KEY, normal TEXT COLLATE \"C\" NOT NULL,"
-                       " grams TSVECTOR NOT NULL);"
-                       "CREATE INDEX \"%s_text_gin\" ON \"%s_text\" USING GIN (grams) WITH (fastupdate = off);",
+    [STORE_POSTGRES] =
+        "CREATE TABLE \"$T_text\" (id BIGINT PRIMARY KEY, normal TEXT COLLATE \"C\" NOT NULL,"
+        " grams TSVECTOR NOT NULL);"
+        "CREATE INDEX \"$T_text_gin\" ON \"$T_text\" USING GIN (grams) WITH (fastupdate = off);",
 };
 static const char *const SQL_DROP[STORE_BACKEND__COUNT] = {
-    [STORE_SQLITE] = "DROP TABLE \"%s_fts\"; DROP TABLE \"%s_doc\";",
-    [STORE_POSTGRES] = "DROP TABLE \"%s_text\";",
+    [STORE_SQLITE] = "DROP TABLE \"$T_fts\"; DROP TABLE \"$T_doc\";",
+    [STORE_POSTGRES] = "DROP TABLE \"$T_text\";",
 };
-static const char SQL_DOC_NEW[] = "INSERT INTO \"%s_doc\" (id) VALUES (?1) RETURNING doc";
-static const char SQL_DOC_GET[] = "SELECT doc FROM \"%s_doc\" WHERE id = ?1";
-static const char SQL_DOC_DELETE[] = "DELETE FROM \"%s_doc\" WHERE id = ?1";
-static const char SQL_FTS_ADD[] = "INSERT INTO \"%s_fts\" (rowid, grams, org) VALUES (?1, ?2, ?3)";
+static const char SQL_DOC_NEW[] = "INSERT INTO \"$T_doc\" (id) VALUES (?1) RETURNING doc";
+static const char SQL_DOC_GET[] = "SELECT doc FROM \"$T_doc\" WHERE id = ?1";
+static const char SQL_DOC_DELETE[] = "DELETE FROM \"$T_doc\" WHERE id = ?1";
+static const char SQL_FTS_ADD[] = "INSERT INTO \"$T_fts\" (rowid, grams, org) VALUES (?1, ?2, ?3)";
 static const char SQL_FTS_DELETE[] =
-    "INSERT INTO \"%s_fts\" (\"%s_fts\", rowid, grams, org) VALUES ('delete', ?1, ?2, ?3)";
+    "INSERT INTO \"$T_fts\" (\"$T_fts\", rowid, grams, org) VALUES ('delete', ?1, ?2, ?3)";
 static const char SQL_TEXT_PUT[] =
-    "INSERT INTO \"%s_text\" (id, normal, grams) VALUES (?1, ?2, array_to_tsvector(string_to_array(?3, ' ')))"
+    "INSERT INTO \"$T_text\" (id, normal, grams) VALUES (?1, ?2, array_to_tsvector(string_to_array(?3, ' ')))"
     " ON CONFLICT (id) DO UPDATE SET normal = excluded.normal, grams = excluded.grams";
-static const char SQL_TEXT_DELETE[] = "DELETE FROM \"%s_text\" WHERE id = ?1";
+static const char SQL_TEXT_DELETE[] = "DELETE FROM \"$T_text\" WHERE id = ?1";
 
 /* The pattern with the table's name in each place, prepared. */
-static enum err_code prepare(struct tx *tx, const char *pattern, const char *table, struct stmt **out, struct err *err)
+static enum err_code prepare(struct tx *tx, const char *pattern, const char *table, struct stmt **out,
+                             struct err *err)
 {
     char sql[512];
-    if ((size_t)snprintf(sql, sizeof sql, pattern, table, table) >= sizeof sql) /* NOLINT: patterns are above */
-        return err_set(err, ERR_INTERNAL, "base.internal", ARG_END);
+    const enum err_code rc = sql_fill(pattern, str_from(table), (struct str) { 0 }, sql, sizeof sql, err);
+    if (rc)
+        return rc;
     return tx_prepare(tx, sql, out, err);
 }
 
 static enum err_code run_script(struct tx *tx, const char *pattern, const char *table, struct err *err)
 {
     char sql[800];
-    if ((size_t)snprintf(sql, sizeof sql, pattern, table, table, table) >= sizeof sql)
-        return err_set(err, ERR_INTERNAL, "base.internal", ARG_END);
+    const enum err_code rc = sql_fill(pattern, str_from(table), (struct str) { 0 }, sql, sizeof sql, err);
+    if (rc)
+        return rc;
     return tx_exec(tx, sql, err);
 }
 
@@ -66,8 +70,8 @@ struct indexed {
     char org[24];
 };
 
-static enum err_code indexed_make(const struct entity_type *type, const struct value *values, struct indexed *out,
-                                  struct err *err)
+static enum err_code indexed_make(const struct entity_type *type, const struct value *values,
+                                  struct indexed *out, struct err *err)
 {
     enum err_code rc = ERR_OK;
     buf_init(&out->normal, TEXT_MAX);
@@ -109,8 +113,8 @@ static bool same_text(const struct entity_type *type, const struct value *a, con
 
 /* ---- SQLite ---- */
 
-static enum err_code doc_number(struct tx *tx, const char *pattern, const char *table, int64_t id, int64_t *out,
-                                struct err *err)
+static enum err_code doc_number(struct tx *tx, const char *pattern, const char *table, int64_t id,
+                                int64_t *out, struct err *err)
 {
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     bool row = false;
@@ -139,7 +143,8 @@ static enum err_code fts_write(struct tx *tx, const char *pattern, const char *t
     return stmt_run(stmt, NULL, err);
 }
 
-static enum err_code delete_row(struct tx *tx, const char *pattern, const char *table, int64_t id, struct err *err)
+static enum err_code delete_row(struct tx *tx, const char *pattern, const char *table, int64_t id,
+                                struct err *err)
 {
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     const enum err_code rc = prepare(tx, pattern, table, &stmt, err);
@@ -149,8 +154,8 @@ static enum err_code delete_row(struct tx *tx, const char *pattern, const char *
     return stmt_run(stmt, NULL, err);
 }
 
-static enum err_code put_sqlite(struct tx *tx, const struct entity_type *type, int64_t id, const struct indexed *before,
-                                const struct indexed *after, struct err *err)
+static enum err_code put_sqlite(struct tx *tx, const struct entity_type *type, int64_t id,
+                                const struct indexed *before, const struct indexed *after, struct err *err)
 {
     const char *table = type->table.ptr;
     int64_t doc = 0;

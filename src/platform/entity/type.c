@@ -1056,11 +1056,13 @@ static void link_shape(struct types *types, struct entity_type *type, struct sha
         link_shape(types, type, &shape->members[i].shape, field, findings);
 }
 
-/* core.grid is a type of pack core; where that is not loaded, the field is not there either. */
+/* core.grid is a type of pack core; where that is not loaded, the field holds any id. */
 static void link_type(struct types *types, struct entity_type *type, struct findings *findings)
 {
     for (int i = 0; i < type->fields_count; i++) {
         struct entity_field *field = &type->fields[i];
+        if (field->common && !field->schema && !relation_find(field->shape.ref) && !types_find(types, field->shape.ref))
+            field->shape.ref = (struct str) { 0 };
         link_shape(types, type, &field->shape, field->name.ptr, findings);
     }
     for (int i = 0; i < types->count; i++)

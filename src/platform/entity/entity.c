@@ -1,0 +1,111 @@
+/* entity.c - the engine: opened over the packs, its hooks, its tables. */
+#include "platform/entity/internal.h"
+
+#define ENTITY_BYTES_MAX ((size_t)64 << 20)
+
+static void refuse_sensitive(const struct entity *entity, struct findings *findings)
+{
+    for (int i = 0; i < types_count(entity->types); i++) {
+        const struct entity_type *type = types_at(entity->types, i);
+        if (type->sensitive)
+            pack_finding(findings, type->from, type->file, 0, ERR_INVALID, "entity.no_keys", type->full);
+    }
+}
+
+enum err_code entity_open(const struct entity_config *config, struct findings *findings, struct entity **out,
+                          struct err *err)
+{
+    const int before = findings ? findings->count + findings->more : 0;
+    struct entity *entity = mem_alloc(1, sizeof *entity);
+    if (!entity)
+        return err_nomem(err);
+    entity->config = *config;
+    entity->arena = arena_new(ENTITY_BYTES_MAX);
+    enum err_code rc =
+        entity->arena ? types_compile(config->packs, findings, &entity->types, err) : err_nomem(err);
+    if (!rc)
+        rc = statements_make(entity, err);
+    if (!rc)
+        rc = rules_compile(entity, findings, err);
+    if (!rc && !config->keys && findings)
+        refuse_sensitive(entity, findings);
+    if (!rc && findings && findings->count + findings->more > before)
+        rc = err_set(err, ERR_INVALID, "entity.packs_bad", ARG_INT("n", findings->count + findings->more),
+                     ARG_END);
+    if (rc) {
+        entity_free(entity);
+        return err_in(err, "entity.open");
+    }
+    *out = entity;
+    return ERR_OK;
+}
+
+void entity_free(struct entity *entity)
+{
+    if (!entity)
+        return;
+    types_free(entity->types);
+    arena_free(entity->arena);
+    mem_free(entity);
+}
+
+const struct types *entity_types(const struct entity *entity)
+{
+    return entity->types;
+}
+
+const struct entity_type *entity_type_find(const struct entity *entity, const char *full)
+{
+    return types_find(entity->types, str_from(full));
+}
+
+/* ---- hooks ---- */
+
+static enum err_code add_hook(struct entity *entity, const char *full, entity_hook_fn fn, void *arg,
+                              bool after, struct err *err)
+{
+    const bool all = !strcmp(full, "*");
+    const struct entity_type *type = all ? NULL : entity_type_find(entity, full);
+    if (!all && !type)
+        return err_set(err, ERR_NOT_FOUND, "entity.no_type", ARG_TEXT("type", full), ARG_END);
+    if (entity->hooks_count == ENTITY_HOOKS_MAX)
+        return err_set(err, ERR_LIMIT, "entity.hooks", ARG_INT("max", ENTITY_HOOKS_MAX), ARG_END);
+    entity->hooks[entity->hooks_count++] = (struct hook) { type, fn, arg, after };
+    return ERR_OK;
+}
+
+enum err_code entity_hook_add(struct entity *entity, const char *full, entity_hook_fn fn, void *arg,
+                              struct err *err)
+{
+    return add_hook(entity, full, fn, arg, false, err);
+}
+
+enum err_code entity_hook_after_add(struct entity *entity, const char *full, entity_hook_fn fn, void *arg,
+                                    struct err *err)
+{
+    return add_hook(entity, full, fn, arg, true, err);
+}
+
+/* ---- tables ---- */
+
+struct tables {
+    struct entity *entity;
+    struct findings *findings;
+    bool apply;
+    int count, more;
+};
+
+static enum err_code tables_fn(struct tx *tx, void *arg, struct err *err)
+{
+    struct tables *tables = arg;
+    tables->findings->count = tables->count; /* it may run twice */
+    tables->findings->more = tables->more;
+    return tables_sync(tables->entity, tx, tables->apply, tables->findings, err);
+}
+
+enum err_code entity_tables(struct entity *entity, bool apply, struct findings *findings, struct err *err)
+{
+    struct tables tables = { entity, findings, apply, findings->count, findings->more };
+    return apply ? store_write(entity->config.store, tables_fn, &tables, err)
+                 : store_read(entity->config.store, tables_fn, &tables, err);
+}

@@ -1,0 +1,598 @@
+/* list_sql.c - lists by keyset pages, counts, search, and walks over all records.
+ *
+ * A page begins behind the cursor of the page before, which holds the sort field's value and the id of its
+ * last row.  NULL sorts before every value, as SQLite has it; so a page that goes down may need a second
+ * statement for the rows without a value ("tail").
+ * With a search text and no sort of its own a list is newest first: on SQLite that is the order of the
+ * index itself. */
+#include "crypto/digest.h"
+#include "platform/entity/gram.h"
+#include "platform/entity/internal.h"
+
+#define LIST_BYTES_MAX ((size_t)32 << 20)
+#define FREQUENT 4000 /* hits from which PostgreSQL reads by id instead of by the index */
+
+struct cursor {
+    bool given, null;
+    int64_t id;
+    struct value value;
+};
+
+/* The statements that one page may need. */
+enum phase {
+    PHASE_MAIN,
+    PHASE_NULLS, /* going down, behind a row with a value: the rows without one are still to come */
+    PHASE_VALUES /* going up, behind a row without a value: those with one */
+};
+
+struct listing {
+    const struct entity_call *call;
+    struct tx *tx;
+    const struct entity_type *type;
+    const struct entity_list *list;
+    struct gram_query query;
+    int sort;
+    bool down;
+    bool newest;   /* newest first, by the search index where there is a text */
+    bool frequent; /* PostgreSQL: too many hits for the index */
+    struct cursor cursor;
+    int limit;
+};
+
+/* ---- cursors: base64url of "field|value|id", value absent for NULL ---- */
+
+static enum err_code cursor_bad(struct err *err)
+{
+    (void)err_set(err, ERR_INVALID, "entity.cursor", ARG_END);
+    return err_pointer(err, STR("/?after"));
+}
+
+static enum err_code cursor_read(struct listing *l, struct err *err)
+{
+    struct str text = l->list->after, part;
+    unsigned char bytes[4000];
+    if (!text.len)
+        return ERR_OK;
+    const ptrdiff_t len = base64_get(text, bytes, sizeof bytes - 1);
+    if (len < 0)
+        return cursor_bad(err);
+    struct str rest = arena_str(l->call->arena, (struct str) { (const char *)bytes, (size_t)len });
+    if (!rest.ptr)
+        return err_nomem(err);
+    const struct entity_field *field = &l->type->fields[l->sort];
+    struct value *value = &l->cursor.value;
+    if (!str_cut(&rest, '|', &part) || !str_eq(part, field->name) || !str_cut(&rest, '|', &part) ||
+        !str_i64(part, &l->cursor.id) || !utf8_valid(rest) || !rest.len)
+        return cursor_bad(err);
+    l->cursor.null = rest.ptr[0] == 'n';
+    value->text = str_slice(rest, 1, rest.len);
+    if (!l->cursor.null && field->kind == VALUE_NUMBER)
+        value->f64 = strtod(value->text.ptr, NULL);
+    else if (!l->cursor.null && field->kind != VALUE_TEXT && field->kind != VALUE_DATE &&
+             !str_i64(value->text, &value->i64))
+        return cursor_bad(err);
+    l->cursor.given = true;
+    return ERR_OK;
+}
+
+static void cursor_write(const struct listing *l, const struct cursor *cursor, struct buf *out)
+{
+    const struct entity_field *field = &l->type->fields[l->sort];
+    struct buf text;
+    buf_init(&text, 3000);
+    buf_printf(&text, "%.*s|%lld|%c", STR_ARG(field->name), (long long)cursor->id,
+               cursor->value.null ? 'n' : 'v');
+    if (!cursor->value.null && (field->kind == VALUE_TEXT || field->kind == VALUE_DATE))
+        buf_str(&text, cursor->value.text);
+    else if (!cursor->value.null && field->kind == VALUE_NUMBER)
+        buf_printf(&text, "%.17g", cursor->value.f64);
+    else if (!cursor->value.null)
+        buf_i64(&text, cursor->value.i64);
+    char *room = buf_room(out, base64_size(text.len) + 2);
+    if (room) {
+        room[0] = '"';
+        const size_t len = base64_put((const unsigned char *)text.ptr, text.len, room + 1);
+        room[len + 1] = '"';
+        out->len += len + 2;
+        out->ptr[out->len] = 0;
+    }
+    buf_done(&text);
+}
+
+/* ---- what is asked ---- */
+
+static enum err_code read_sort(struct listing *l, struct err *err)
+{
+    struct str sort = l->list->sort;
+    l->sort = l->type->sort;
+    l->down = l->type->sort_down;
+    if (sort.len) {
+        l->down = sort.ptr[0] == '-';
+        if (l->down)
+            sort = str_slice(sort, 1, sort.len);
+        l->sort = type_field(l->type, sort);
+        if (l->sort < 0 || !l->type->fields[l->sort].sortable) {
+            (void)err_set(err, ERR_INVALID, "entity.not_sortable", ARG_STR("field", sort), ARG_END);
+            return err_pointer(err, STR("/?sort"));
+        }
+    } else if (l->query.count) {
+        l->sort = FIELD_ID;
+        l->down = true;
+    }
+    l->newest = l->sort == FIELD_ID && l->down;
+    return ERR_OK;
+}
+
+static enum err_code listing_begin(struct listing *l, struct err *err)
+{
+    enum err_code rc = call_may(l->call, l->type, "read", err);
+    if (!rc && l->list->text.len) {
+        if (!l->type->search_count) {
+            (void)err_set(err, ERR_INVALID, "entity.not_searchable", ARG_STR("type", l->type->full), ARG_END);
+            return err_pointer(err, STR("/?q"));
+        }
+        rc = gram_query(l->list->text, l->call->arena, &l->query, err);
+        if (rc)
+            return rc == ERR_NOMEM ? rc : err_pointer(err, STR("/?q"));
+    }
+    if (!rc)
+        rc = read_sort(l, err);
+    if (!rc)
+        rc = cursor_read(l, err);
+    l->limit = l->list->limit ? l->list->limit : 50;
+    if (!rc && (l->limit < 1 || l->limit > ENTITY_PAGE_MAX)) {
+        (void)err_set(err, ERR_INVALID, "entity.most", ARG_INT("max", ENTITY_PAGE_MAX), ARG_END);
+        return err_pointer(err, STR("/?limit"));
+    }
+    return rc;
+}
+
+/* ---- SQL ---- */
+
+static void add_table(struct sql *sql, const struct entity_type *type, const char *suffix)
+{
+    sql_add(sql, "\"");
+    sql_str(sql, type->table);
+    sql_add(sql, suffix);
+    sql_add(sql, "\"");
+}
+
+static struct str grams_of(const struct listing *l, bool postgres)
+{
+    struct buf text;
+    buf_init(&text, 64 << 10);
+    if (postgres) {
+        gram_tsquery(&l->query, &text);
+    } else {
+        buf_text(&text, "{grams} : (");
+        gram_fts5(&l->query, &text);
+        buf_char(&text, ')');
+    }
+    const struct str kept = text.failed ? (struct str) { 0 } : arena_str(l->call->arena, buf_get(&text));
+    buf_done(&text);
+    return kept;
+}
+
+/* Each word must stand in the normal form; PostgreSQL's grams only find candidates. */
+static void add_verify(const struct listing *l, struct sql *sql)
+{
+    for (int i = 0; i < l->query.count; i++) {
+        const struct gram_word *word = &l->query.words[i];
+        sql_add(sql, word->at_run ? " AND position(' ' || " : " AND position(");
+        sql_text(sql, word->normal);
+        sql_add(sql, word->at_run ? "::text IN ' ' || x.normal) > 0" : "::text IN x.normal) > 0");
+    }
+}
+
+/* "FROM ..." up to and with "WHERE <text matches>". */
+static void add_from(const struct listing *l, struct sql *sql)
+{
+    const bool postgres = tx_backend(l->tx) == STORE_POSTGRES;
+    const struct entity_type *type = l->type;
+    sql_add(sql, " FROM ");
+    if (!l->query.count) {
+        add_table(sql, type, "");
+        sql_add(sql, " t WHERE 1 = 1");
+    } else if (!postgres) {
+        add_table(sql, type, "_fts");
+        sql_add(sql, " f CROSS JOIN ");
+        add_table(sql, type, "_doc");
+        sql_add(sql, " d ON d.doc = f.rowid CROSS JOIN ");
+        add_table(sql, type, "");
+        sql_add(sql, " t ON t.\"id\" = d.id WHERE ");
+        add_table(sql, type, "_fts");
+        sql_add(sql, " MATCH ");
+        sql_text(sql, grams_of(l, false));
+    } else {
+        add_table(sql, type, "_text");
+        sql_add(sql, " x JOIN ");
+        add_table(sql, type, "");
+        /* "IS TRUE" hides the operator from the planner, so that it walks the ids */
+        sql_add(sql, l->frequent ? " t ON t.\"id\" = x.id WHERE (x.grams @@ CAST("
+                                 : " t ON t.\"id\" = x.id WHERE x.id IN (SELECT h.id FROM ");
+        if (!l->frequent) {
+            add_table(sql, type, "_text");
+            sql_add(sql, " h WHERE h.grams @@ CAST(");
+        }
+        sql_text(sql, grams_of(l, true));
+        sql_add(sql, l->frequent ? " AS tsquery)) IS TRUE" : " AS tsquery) OFFSET 0)");
+        add_verify(l, sql);
+    }
+}
+
+static enum err_code add_conditions(const struct listing *l, struct sql *sql, struct err *err)
+{
+    enum err_code rc = scope_sql(l->call, l->type, "read", sql, err);
+    if (!rc && l->list->filter.len)
+        rc = filter_add(l->call, l->tx, l->type, l->list->filter, sql, err);
+    if (!rc && l->list->where) { /* of a *_sql.c file: its ?1, ?2 ... are numbered anew */
+        sql_add(sql, " AND (");
+        const int base = sql->args_count;
+        for (const char *at = l->list->where; *at; at++) {
+            if (*at == '?' && at[1] >= '1' && at[1] <= '9')
+                buf_printf(&sql->text, "?%d", base + (*++at - '0'));
+            else
+                buf_char(&sql->text, *at);
+        }
+        for (int i = 0; i < l->list->where_args_count && sql->args_count < SQL_ARGS_MAX; i++)
+            sql->args[sql->args_count++] =
+                (struct sql_arg) { .kind = SQL_I64, .i64 = l->list->where_args[i] };
+        sql_add(sql, ")");
+    }
+    return rc;
+}
+
+/* The rows behind the cursor. */
+static void add_keyset(const struct listing *l, struct sql *sql, enum phase phase)
+{
+    const struct entity_field *field = &l->type->fields[l->sort];
+    const struct cursor *cursor = &l->cursor;
+    const bool by_id = l->sort == FIELD_ID;
+    if (!cursor->given)
+        return;
+    if (by_id && l->newest && l->query.count && tx_backend(l->tx) == STORE_SQLITE) {
+        sql_add(sql, " AND f.rowid <= (SELECT COALESCE(MAX(doc), 0) FROM (SELECT doc FROM ");
+        add_table(sql, l->type, "_doc");
+        sql_add(sql, " WHERE id < ");
+        sql_i64(sql, cursor->id);
+        sql_add(sql, " ORDER BY id DESC LIMIT 1))");
+        return;
+    }
+    if (by_id) {
+        sql_add(sql, l->down ? " AND t.\"id\" < " : " AND t.\"id\" > ");
+        sql_i64(sql, cursor->id);
+        return;
+    }
+    if (cursor->null || phase != PHASE_MAIN) {
+        sql_add(sql, " AND t.");
+        sql_str(sql, field->column);
+        sql_add(sql, phase == PHASE_VALUES ? " IS NOT NULL" : " IS NULL");
+        if (phase == PHASE_MAIN) {
+            sql_add(sql, l->down ? " AND t.\"id\" < " : " AND t.\"id\" > ");
+            sql_i64(sql, cursor->id);
+        }
+        return;
+    }
+    sql_add(sql, " AND (t.");
+    sql_str(sql, field->column);
+    sql_add(sql, l->down ? ", t.\"id\") < (" : ", t.\"id\") > (");
+    sql_value(sql, field, &cursor->value);
+    sql_add(sql, ", ");
+    sql_i64(sql, cursor->id);
+    sql_add(sql, ")");
+}
+
+static void add_order(const struct listing *l, struct sql *sql)
+{
+    const char *down = l->down ? " DESC" : "";
+    sql_add(sql, " ORDER BY ");
+    if (l->sort == FIELD_ID && l->query.count && tx_backend(l->tx) == STORE_SQLITE && l->newest) {
+        sql_add(sql, "f.rowid DESC");
+        return;
+    }
+    if (l->sort != FIELD_ID) {
+        sql_add(sql, "t.");
+        sql_str(sql, l->type->fields[l->sort].column);
+        sql_add(sql, down);
+        sql_add(sql, l->down ? " NULLS LAST, " : " NULLS FIRST, ");
+    }
+    sql_add(sql, l->query.count && l->frequent && l->sort == FIELD_ID ? "x.id" : "t.\"id\"");
+    sql_add(sql, down);
+}
+
+static int add_labels(const struct listing *l, struct sql *sql)
+{
+    int count = 0;
+    for (int i = 0; l->call->labels && i < l->type->fields_count; i++) {
+        const size_t mark = sql->text.len;
+        sql_add(sql, ", ");
+        if (label_sql(&l->type->fields[i], l->call->lang, &sql->text)) {
+            count++;
+        } else if (!sql->text.failed) {
+            sql->text.len = mark;
+            sql->text.ptr[mark] = 0;
+        }
+    }
+    return count;
+}
+
+/* ---- rows as JSON ---- */
+
+static void add_label(struct buf *out, bool *any, struct str name, struct str title)
+{
+    if (!title.len)
+        return;
+    buf_text(out, *any ? "," : ",\"_labels\":{");
+    *any = true;
+    buf_json(out, name);
+    buf_char(out, ':');
+    buf_json(out, title);
+}
+
+static void add_code_label(const struct listing *l, const struct entity_field *field,
+                           const struct value *value, struct buf *out, bool *any)
+{
+    for (int i = 0; i < field->shape.codes_count; i++) {
+        const struct field_code *code = &field->shape.codes[i];
+        if (field->kind == VALUE_INTEGER ? code->number == value->i64 : str_eq(code->code, value->text)) {
+            add_label(out, any, field->name, code->title[l->call->lang]);
+            return;
+        }
+    }
+}
+
+static void add_row_labels(const struct listing *l, struct stmt *stmt, const struct value *values,
+                           struct buf *out)
+{
+    bool any = false;
+    int column = l->type->fields_count;
+    struct buf nothing;
+    buf_init(&nothing, 2000);
+    for (int i = 0; i < l->type->fields_count; i++) {
+        const struct entity_field *field = &l->type->fields[i];
+        buf_clear(&nothing);
+        if (label_sql(field, l->call->lang, &nothing)) {
+            add_label(out, &any, field->name, stmt_text(stmt, column));
+            column++;
+        } else if (field->shape.codes && !values[i].null) {
+            add_code_label(l, field, &values[i], out, &any);
+        }
+    }
+    buf_done(&nothing);
+    if (any)
+        buf_char(out, '}');
+}
+
+static enum err_code add_row(const struct listing *l, struct stmt *stmt, bool plain, struct cursor *cursor,
+                             struct buf *out, struct err *err)
+{
+    struct value values[TYPE_FIELDS_MAX];
+    row_values(l->type, stmt, 0, values);
+    cursor->id = values[FIELD_ID].i64;
+    cursor->value = values[l->sort];
+    if (cursor->value.text.ptr)
+        cursor->value.text = arena_str(l->call->arena, cursor->value.text);
+    enum err_code rc = record_json_open(l->call, l->type, values, plain, out, err);
+    if (!rc && l->call->labels)
+        add_row_labels(l, stmt, values, out);
+    buf_char(out, '}');
+    return rc;
+}
+
+/* Adds up to `room` rows; *more tells that there was another. */
+static enum err_code add_rows(const struct listing *l, enum phase phase, int room, int *count, bool *more,
+                              struct cursor *cursor, struct buf *out, struct err *err)
+{
+    AUTO(sql_free_auto) struct sql *sql = sql_new();
+    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
+    const bool plain = call_sees_plain(l->call, l->type);
+    if (!sql)
+        return err_nomem(err);
+    sql_add(sql, "SELECT ");
+    sql_add(sql, l->call->entity->statements[l->type->number_in_types].columns);
+    (void)add_labels(l, sql);
+    add_from(l, sql);
+    enum err_code rc = add_conditions(l, sql, err);
+    if (rc)
+        return rc;
+    add_keyset(l, sql, phase);
+    add_order(l, sql);
+    sql_add(sql, " LIMIT ");
+    sql_i64(sql, room + 1);
+    rc = sql_prepare(sql, l->tx, &stmt, err);
+    for (bool row = false; !rc && !(rc = stmt_step(stmt, &row, err)) && row;) {
+        if (room-- == 0) {
+            *more = true;
+            break;
+        }
+        if ((*count)++)
+            buf_char(out, ',');
+        rc = add_row(l, stmt, plain, cursor, out, err);
+    }
+    return rc;
+}
+
+/* PostgreSQL: are there so many hits that reading by id is cheaper than sorting them? */
+static enum err_code find_frequent(struct listing *l, struct err *err)
+{
+    AUTO(sql_free_auto) struct sql *sql = sql_new();
+    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
+    bool row = false;
+    if (!l->query.count || tx_backend(l->tx) != STORE_POSTGRES)
+        return ERR_OK;
+    if (!sql)
+        return err_nomem(err);
+    sql_add(sql, "SELECT count(*) FROM (SELECT 1 FROM ");
+    add_table(sql, l->type, "_text");
+    sql_add(sql, " h WHERE h.grams @@ CAST(");
+    sql_text(sql, grams_of(l, true));
+    sql_add(sql, " AS tsquery) LIMIT ");
+    sql_i64(sql, FREQUENT);
+    sql_add(sql, ") c");
+    enum err_code rc = sql_prepare(sql, l->tx, &stmt, err);
+    if (!rc)
+        rc = stmt_step(stmt, &row, err);
+    if (!rc)
+        l->frequent = row && stmt_i64(stmt, 0) >= FREQUENT;
+    return rc;
+}
+
+enum err_code entity_list_json(const struct entity_call *call, struct tx *tx, const struct entity_type *type,
+                               const struct entity_list *list, struct buf *out, struct err *err)
+{
+    struct listing l = { .call = call, .tx = tx, .type = type, .list = list };
+    struct cursor last = { 0 };
+    int count = 0;
+    bool more = false;
+    enum err_code rc = listing_begin(&l, err);
+    if (!rc)
+        rc = find_frequent(&l, err);
+    if (rc)
+        return rc;
+    buf_text(out, "{\"items\":[");
+    /* text that holds nothing to be found finds nothing */
+    const bool nothing = list->text.len && !l.query.count;
+    if (!nothing)
+        rc = add_rows(&l, PHASE_MAIN, l.limit, &count, &more, &last, out, err);
+    if (!rc && !nothing && !more && l.cursor.given && l.sort != FIELD_ID && l.down != l.cursor.null)
+        rc = add_rows(&l, l.down ? PHASE_NULLS : PHASE_VALUES, l.limit - count, &count, &more, &last, out,
+                      err);
+    buf_text(out, "],\"next\":");
+    if (more)
+        cursor_write(&l, &last, out);
+    else
+        buf_text(out, "null");
+    buf_char(out, '}');
+    return rc ? rc : buf_check(out, err);
+}
+
+enum err_code entity_count(const struct entity_call *call, struct tx *tx, const struct entity_type *type,
+                           const struct entity_list *list, int64_t *out_count, bool *out_exact,
+                           struct err *err)
+{
+    struct listing l = { .call = call, .tx = tx, .type = type, .list = list };
+    AUTO(sql_free_auto) struct sql *sql = sql_new();
+    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
+    bool row = false;
+    if (!sql)
+        return err_nomem(err);
+    enum err_code rc = listing_begin(&l, err);
+    if (rc)
+        return rc;
+    if (list->text.len && !l.query.count) {
+        *out_count = 0;
+        *out_exact = true;
+        return ERR_OK;
+    }
+    sql_add(sql, "SELECT count(*) FROM (SELECT 1");
+    add_from(&l, sql);
+    rc = add_conditions(&l, sql, err);
+    if (rc)
+        return rc;
+    sql_add(sql, " LIMIT ");
+    sql_i64(sql, ENTITY_COUNT_MAX + 1);
+    sql_add(sql, ") c");
+    rc = sql_prepare(sql, tx, &stmt, err);
+    if (!rc)
+        rc = stmt_step(stmt, &row, err);
+    if (rc)
+        return rc;
+    const int64_t count = row ? stmt_i64(stmt, 0) : 0;
+    *out_exact = count <= ENTITY_COUNT_MAX;
+    *out_count = *out_exact ? count : ENTITY_COUNT_MAX;
+    return ERR_OK;
+}
+
+enum err_code entity_each(const struct entity_call *call, struct tx *tx, const struct entity_type *type,
+                          struct str filter, entity_each_fn each, void *arg, struct err *err)
+{
+    const struct entity_list list = { .filter = filter, .limit = 1 };
+    struct listing l = { .call = call, .tx = tx, .type = type, .list = &list };
+    AUTO(sql_free_auto) struct sql *sql = sql_new();
+    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
+    const bool plain = call_sees_plain(call, type);
+    struct buf text;
+    if (!sql)
+        return err_nomem(err);
+    sql_add(sql, "SELECT ");
+    sql_add(sql, call->entity->statements[type->number_in_types].columns);
+    (void)add_labels(&l, sql);
+    add_from(&l, sql);
+    enum err_code rc = call_may(call, type, "read", err);
+    if (!rc)
+        rc = add_conditions(&l, sql, err);
+    if (rc)
+        return rc;
+    sql_add(sql, " ORDER BY t.\"id\"");
+    rc = sql_prepare(sql, tx, &stmt, err);
+    if (rc)
+        return rc;
+    stmt_stream(stmt);
+    buf_init(&text, LIST_BYTES_MAX);
+    l.sort = FIELD_ID;
+    for (bool row = false; !rc && !(rc = stmt_step(stmt, &row, err)) && row;) {
+        struct cursor cursor;
+        const struct arena_mark mark = arena_mark(call->arena);
+        buf_clear(&text);
+        rc = add_row(&l, stmt, plain, &cursor, &text, err);
+        json_t *record = rc ? NULL : json_loadb(text.ptr, text.len, 0, NULL);
+        if (!rc && !record)
+            rc = err_set(err, ERR_CORRUPT, "entity.row", ARG_STR("type", type->full),
+                         ARG_INT("id", cursor.id), ARG_END);
+        if (!rc)
+            rc = each(arg, cursor.id, record, err);
+        json_decref(record);
+        arena_release(call->arena, mark);
+    }
+    buf_done(&text);
+    return rc;
+}
+
+enum err_code entity_get_json(const struct entity_call *call, struct tx *tx, const struct entity_type *type,
+                              int64_t id, int64_t *out_version, struct buf *out, struct err *err)
+{
+    const struct entity_list list = { .limit = 1 };
+    struct listing l = { .call = call, .tx = tx, .type = type, .list = &list, .sort = FIELD_ID };
+    AUTO(sql_free_auto) struct sql *sql = sql_new();
+    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
+    struct cursor cursor = { 0 };
+    bool row = false;
+    if (!sql)
+        return err_nomem(err);
+    sql_add(sql, "SELECT ");
+    sql_add(sql, call->entity->statements[type->number_in_types].columns);
+    (void)add_labels(&l, sql);
+    add_from(&l, sql);
+    sql_add(sql, " AND t.\"id\" = ");
+    sql_i64(sql, id);
+    enum err_code rc = scope_sql(call, type, "read", sql, err);
+    if (!rc)
+        rc = sql_prepare(sql, tx, &stmt, err);
+    if (!rc)
+        rc = stmt_step(stmt, &row, err);
+    if (!rc && !row)
+        rc = err_set(err, ERR_NOT_FOUND, "entity.not_found", ARG_END);
+    if (!rc && out_version)
+        *out_version = stmt_i64(stmt, FIELD_VERSION);
+    if (!rc)
+        rc = add_row(&l, stmt, call_sees_plain(call, type), &cursor, out, err);
+    return rc;
+}
+
+enum err_code entity_find_key(const struct entity_call *call, struct tx *tx, const struct entity_type *type,
+                              struct str key, int64_t *out_id, struct err *err)
+{
+    const struct shape shape = { .ref_type = type };
+    bool found = false;
+    int64_t id = 0;
+    enum err_code rc = call_may(call, type, "read", err);
+    if (!rc)
+        rc = reference_find(tx, &shape, key, &id, &found, err);
+    if (!rc && found && !scope_is_all(call, type, "read"))
+        rc = row_reached(call, tx, type, id, "read", &found, err);
+    if (!rc && !found)
+        rc = err_set(err, ERR_NOT_FOUND, "entity.not_found", ARG_END);
+    if (!rc)
+        *out_id = id;
+    return rc;
+}

@@ -1,0 +1,131 @@
+/* scope_sql.c - which rows of a type somebody may reach: the only place where row scope becomes SQL.
+ *
+ * A grant is an AND over the dimensions that the type carries; several grants are ORed; a dimension that the
+ * type does not carry limits nothing, but a type without any is reached only under a scope of everything. */
+#include "platform/entity/internal.h"
+
+bool call_is_engine(const struct entity_call *call)
+{
+    return !call->who || call->who->kind == PRINCIPAL_SYSTEM;
+}
+
+struct str permission_of(const struct entity_type *type, const char *action, char out[ERR_TEXT_MAX])
+{
+    const int len = snprintf(out, ERR_TEXT_MAX, "%.*s.%s", STR_ARG(type->full), action);
+    return (struct str) { out, len < ERR_TEXT_MAX ? (size_t)len : ERR_TEXT_MAX - 1 };
+}
+
+enum err_code call_may(const struct entity_call *call, const struct entity_type *type, const char *action,
+                       struct err *err)
+{
+    char text[ERR_TEXT_MAX];
+    if (call_is_engine(call))
+        return ERR_OK;
+    const struct str permission = permission_of(type, action, text);
+    if (principal_may(call->who, permission))
+        return ERR_OK;
+    return err_set(err, ERR_FORBIDDEN, "entity.forbidden", ARG_STR("permission", permission), ARG_END);
+}
+
+bool call_sees_plain(const struct entity_call *call, const struct entity_type *type)
+{
+    return !type->sensitive || !call_may(call, type, "sensitive", NULL);
+}
+
+static bool scope_reaches_all(const struct entity_type *type, const struct scope *scope)
+{
+    if (scope->all || type->everyone)
+        return true;
+    if (!type->scoped)
+        return false;
+    return !(scope->org_id && type->scope_org >= 0) && !(scope->grid_id && type->scope_grid >= 0) &&
+           !(scope->subjects && type->scope_subject >= 0) && !(scope->own && type->scope_own >= 0);
+}
+
+bool scope_is_all(const struct entity_call *call, const struct entity_type *type, const char *action)
+{
+    char text[ERR_TEXT_MAX];
+    const struct scope *scope = NULL;
+    if (call_is_engine(call))
+        return true;
+    const struct str permission = permission_of(type, action, text);
+    for (int at = 0; principal_scope(call->who, permission, &at, &scope);)
+        if (scope_reaches_all(type, scope))
+            return true;
+    return false;
+}
+
+static void add_and(struct sql *sql, bool *any, const char *before, struct str column)
+{
+    sql_add(sql, *any ? " AND " : "");
+    *any = true;
+    sql_add(sql, before);
+    sql_str(sql, column);
+}
+
+/* Everything whose path begins with `path`, which ends with '/': one range of the index of paths. */
+static void add_subtree(struct sql *sql, const char *table, struct str path, struct arena *arena)
+{
+    struct str end = arena_str(arena, path);
+    if (end.ptr && end.len) {
+        char *last = (char *)(uintptr_t)&end.ptr[end.len - 1];
+        *last = (char)(*last + 1);
+    }
+    sql_add(sql, " IN (SELECT o.id FROM ");
+    sql_add(sql, table);
+    sql_add(sql, " o WHERE o.path >= ");
+    sql_text(sql, path);
+    sql_add(sql, " AND o.path < ");
+    sql_text(sql, end);
+    sql_add(sql, ")");
+}
+
+static void add_scope(const struct entity_call *call, const struct entity_type *type,
+                      const struct scope *scope, struct sql *sql)
+{
+    bool any = false;
+    sql_add(sql, "(");
+    if (scope->org_id && type->scope_org >= 0) {
+        add_and(sql, &any, "t.", type->fields[type->scope_org].column);
+        add_subtree(sql, "org", scope->org_path, call->arena);
+    }
+    if (scope->grid_id && type->scope_grid >= 0) {
+        add_and(sql, &any, "t.", type->fields[type->scope_grid].column);
+        add_subtree(sql, "core_grid", scope->grid_path, call->arena);
+    }
+    if (scope->subjects && type->scope_subject >= 0) {
+        add_and(sql, &any, "t.", type->fields[type->scope_subject].column);
+        sql_add(sql, " IN (");
+        for (int i = 0; i < scope->subject_count; i++) {
+            sql_add(sql, i ? ", " : "");
+            sql_i64(sql, scope->subjects[i]);
+        }
+        sql_add(sql, scope->subject_count ? ")" : "NULL)");
+    }
+    if (scope->own && type->scope_own >= 0) {
+        add_and(sql, &any, "t.", type->fields[type->scope_own].column);
+        sql_add(sql, " = ");
+        sql_i64(sql, call->who->user_id);
+    }
+    sql_add(sql, ")");
+}
+
+enum err_code scope_sql(const struct entity_call *call, const struct entity_type *type, const char *action,
+                        struct sql *sql, struct err *err)
+{
+    char text[ERR_TEXT_MAX];
+    const struct scope *scope = NULL;
+    const enum err_code rc = call_may(call, type, action, err);
+    if (rc || scope_is_all(call, type, action))
+        return rc;
+    const struct str permission = permission_of(type, action, text);
+    bool any = false;
+    sql_add(sql, " AND (");
+    for (int at = 0; type->scoped && principal_scope(call->who, permission, &at, &scope);) {
+        sql_add(sql, any ? " OR " : "");
+        any = true;
+        add_scope(call, type, scope, sql);
+    }
+    sql_add(sql, any ? ")" : "1 = 0)");
+    return ERR_OK;
+}
