@@ -426,5 +426,5 @@ struct feel_builtin_info {
     const char *result;     /* type */
     const char *group;      /* conversion boolean string list number temporal range context */
 };
-/* All built-in functions, sorted by name. */
-const struct feel_builtin_info *feel_builtins(size_t *out_count);
+/* The built-in functions by index from 0, sorted by name; false past the last. */
+bool feel_builtin(size_t index, struct feel_builtin_info *out);
