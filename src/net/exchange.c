@@ -1,5 +1,7 @@
 /* exchange.c - the worker's side of a request: who is it, may they, the handler, the answer as bytes. */
 #include "net/exchange.h"
+#include "crypto/digest.h"
+#include "store/store.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -18,14 +20,17 @@ static void compress_body(struct exchange *x);
 void exchange_ask(struct exchange *x)
 {
     struct err err = { .code = ERR_INTERNAL, .id = "base.internal" };
+    store_deadline_set(x->req.deadline_ms);
     if (check_in_time(x, &err) || admit(x, &err))
         exchange_fail(x, &err);
+    store_deadline_set(0);
 }
 
 void exchange_run(struct exchange *x)
 {
     struct err err = { .code = ERR_INTERNAL, .id = "base.internal" };
     const bool asked = x->match.route && x->match.route->flags & ROUTE_UPLOAD && x->req.who;
+    store_deadline_set(x->req.deadline_ms);
     enum err_code rc = check_in_time(x, &err);
     if (!rc && !asked)
         rc = admit(x, &err);
@@ -49,6 +54,7 @@ void exchange_run(struct exchange *x)
         hooks->idem_end(hooks->ctx, &x->req, x->idem_key, keep && !rc ? x->reply.status : 0, x->reply.body);
         x->idem = false;
     }
+    store_deadline_set(0);
 }
 
 static enum err_code check_in_time(struct exchange *x, struct err *err)
@@ -106,10 +112,23 @@ static enum err_code admit(struct exchange *x, struct err *err)
 
 static struct str body_digest(struct exchange *x)
 {
-    const struct str body = buf_get(&x->body);
-    uint64_t sum = str_hash(x->req.method) * 31 + str_hash(x->req.path);
-    return arena_printf(x->req.arena, "%016" PRIx64 "-%zx-%08lx-%016" PRIx64, sum, body.len,
-                        crc32(0, (const Bytef *)body.ptr, (uInt)body.len), str_hash(body));
+    struct buf all;
+    unsigned char sum[DIGEST_SIZE];
+    char hex[DIGEST_HEX_SIZE];
+    buf_init(&all, x->body.len + 8192);
+    buf_str(&all, x->req.method);
+    buf_char(&all, ' ');
+    buf_str(&all, x->req.path);
+    buf_char(&all, ' ');
+    buf_str(&all, buf_get(&x->body));
+    const bool failed = all.failed != ERR_OK;
+    if (!failed)
+        digest(DIGEST_SHA256, buf_get(&all), sum);
+    buf_done(&all);
+    if (failed)
+        return (struct str) { 0 };
+    hex_put(sum, sizeof sum, hex);
+    return arena_str(x->req.arena, str_from(hex));
 }
 
 /* True when the answer is there already (or an error): the handler must not run. */
