@@ -81,7 +81,7 @@ static void test_change_and_read(void **state)
     test_ok(changed && calls == 1 && settings_i64(settings, "t.number") == 5 &&
                 !settings_bool(settings, "t.on"),
             "changed here");
-    test_ok(str_eq(settings_text(settings, "t.key", arena), STR("secret")),
+    test_ok(str_eq(settings_text(settings, "t.key", arena), STR("s3cr3t")),
             "the secret is there for the program");
     teststore_ok(settings_refresh(other, &changed, &err), &err, "refresh");
     test_ok(changed && str_eq(settings_text(other, "t.name", arena), STR("new")),

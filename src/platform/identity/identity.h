@@ -1,0 +1,73 @@
+/* identity.h - organisations, users, roles, grants, sessions, API keys.
+ *
+ * Sessions and rights are held in memory for a short time (IDENTITY_FRESH_MS); a change on this node takes
+ * effect at the next request, on another node after that time at the latest.  A user can never grant more
+ * than they hold themselves, neither in permissions nor in scope.  Every act is audited in its transaction.
+ * Threads: any after identity_start().  Layer: platform/identity. */
+#pragma once
+#include "base/ids.h"
+#include "net/http.h"
+#include "platform/identity/principal.h"
+
+struct store;
+struct tx;
+struct settings;
+struct setting;
+struct key_ring;
+struct identity;
+
+#define IDENTITY_FRESH_MS 10000
+
+struct identity_config {
+    struct store *store;
+    struct ids *ids;
+    const struct clock *clock;
+    struct settings *settings;
+    const struct key_ring *keys; /* seals TOTP secrets; NULL: nobody can enrol */
+    struct http_server *http;    /* whose routes name permissions; may be NULL */
+    const char *first_password_file; /* removed when the first administrator has changed the password; may be NULL */
+};
+
+/* Settings of this room: settings_add() them before identity_new(). */
+extern const struct setting IDENTITY_SETTINGS[];
+
+MUST_CHECK enum err_code identity_new(const struct identity_config *config, struct identity **out,
+                                      struct err *err);
+void identity_free(struct identity *identity);
+
+/* On an empty database: one organisation, the role `admin` (everything), the user `admin` with a password for
+ * one login, which must be changed. */
+#define IDENTITY_PASSWORD_SIZE 32
+struct identity_first {
+    bool made;
+    char login[16], password[IDENTITY_PASSWORD_SIZE];
+};
+MUST_CHECK enum err_code identity_start(struct identity *identity, struct identity_first *out, struct err *err);
+
+/* What the HTTP server asks (http_config.hooks): fills those of this room; ctx of its routes is the identity. */
+void identity_hooks(struct identity *identity, struct http_hooks *hooks);
+extern const struct route IDENTITY_ROUTES[];
+
+/* Further permissions for the catalogue (GET core/permissions): those of record types.  Before serving. */
+void identity_permissions(struct identity *identity, void *ctx,
+                          void (*list)(void *ctx, void (*each)(void *arg, struct str permission), void *arg));
+
+/* Who this user is now; held until identity_release().  ERR_NOT_FOUND: no such active user. */
+MUST_CHECK enum err_code identity_hold(struct identity *identity, int64_t user_id, const struct principal **out,
+                                       struct err *err);
+void identity_release(struct identity *identity, const struct principal *who);
+/* Forget what is in memory: rights are read again.  Called by itself after changes through this room. */
+void identity_changed(struct identity *identity);
+
+/* For the command line and for setting up; `who` is checked as in the routes. */
+struct identity_user {
+    struct str login, name, email, phone, org_code, role_code; /* org empty: the root; role empty: none */
+};
+MUST_CHECK enum err_code identity_user_add(struct identity *identity, const struct principal *who,
+                                           const struct identity_user *user, int64_t *out_id,
+                                           char out_password[IDENTITY_PASSWORD_SIZE], struct err *err);
+/* A new password for one login; ends the user's sessions, unlocks, forgets the second factor. */
+MUST_CHECK enum err_code identity_user_reset(struct identity *identity, const struct principal *who,
+                                             struct str login, char out_password[IDENTITY_PASSWORD_SIZE],
+                                             struct err *err);
+MUST_CHECK enum err_code identity_user_list(struct identity *identity, json_t **out, struct err *err);
