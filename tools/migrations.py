@@ -43,7 +43,7 @@ def main():
                 numbers.add(match.group(1))
                 with open(os.path.join(folder, name), encoding='utf-8') as f:
                     rows.append('    { "%s", "%s",\n%s },\n' % (room, name[:-4], literal(f.read())))
-    text = ('/* Made by tools/migrations.py; do not edit. */\n#include "store/migrate.h"\n\n'
+    text = ('/* Made by tools/migrations.py; do not edit. */\n#pragma GCC diagnostic ignored "-Woverlength-strings"\n#include "store/migrate.h"\n\n'
             'const struct store_migration STORE_MIGRATIONS[] = {\n' + ''.join(rows) +
             '    { 0 },\n};\nconst int STORE_MIGRATIONS_COUNT = %d;\n' % len(rows))
     try:

@@ -8,11 +8,11 @@
 #include "base/ids.h"
 #include "net/http.h"
 #include "platform/identity/principal.h"
+#include "platform/settings/settings.h"
 
 struct store;
 struct tx;
-struct settings;
-struct setting;
+struct audit;
 struct key_ring;
 struct identity;
 
@@ -23,9 +23,11 @@ struct identity_config {
     struct ids *ids;
     const struct clock *clock;
     struct settings *settings;
+    struct audit *audit;
     const struct key_ring *keys; /* seals TOTP secrets; NULL: nobody can enrol */
     struct http_server *http;    /* whose routes name permissions; may be NULL */
-    const char *first_password_file; /* removed when the first administrator has changed the password; may be NULL */
+    const char
+        *first_password_file; /* removed when the first administrator has changed the password; may be NULL */
 };
 
 /* Settings of this room: settings_add() them before identity_new(). */
@@ -42,9 +44,14 @@ struct identity_first {
     bool made;
     char login[16], password[IDENTITY_PASSWORD_SIZE];
 };
-MUST_CHECK enum err_code identity_start(struct identity *identity, struct identity_first *out, struct err *err);
+MUST_CHECK enum err_code identity_start(struct identity *identity, struct identity_first *out,
+                                        struct err *err);
 
-/* What the HTTP server asks (http_config.hooks): fills those of this room; ctx of its routes is the identity. */
+/* Drops old answers and ended sessions; once an hour. */
+MUST_CHECK enum err_code identity_tidy(struct identity *identity, struct err *err);
+
+/* What the HTTP server asks (http_config.hooks): fills those of this room; ctx of its routes is the identity.
+ */
 void identity_hooks(struct identity *identity, struct http_hooks *hooks);
 extern const struct route IDENTITY_ROUTES[];
 
@@ -53,8 +60,8 @@ void identity_permissions(struct identity *identity, void *ctx,
                           void (*list)(void *ctx, void (*each)(void *arg, struct str permission), void *arg));
 
 /* Who this user is now; held until identity_release().  ERR_NOT_FOUND: no such active user. */
-MUST_CHECK enum err_code identity_hold(struct identity *identity, int64_t user_id, const struct principal **out,
-                                       struct err *err);
+MUST_CHECK enum err_code identity_hold(struct identity *identity, int64_t user_id,
+                                       const struct principal **out, struct err *err);
 void identity_release(struct identity *identity, const struct principal *who);
 /* Forget what is in memory: rights are read again.  Called by itself after changes through this room. */
 void identity_changed(struct identity *identity);

@@ -264,6 +264,12 @@ int64_t settings_version(struct settings *settings)
     return version;
 }
 
+bool settings_is_secret(struct settings *settings, const char *key)
+{
+    const struct item *item = find(settings, str_from(key)); /* the tables do not change any more */
+    return item && item->setting->kind == SETTING_SECRET;
+}
+
 static json_t *value_json(const struct item *item)
 {
     switch (item->setting->kind) {

@@ -64,6 +64,8 @@ json_t *settings_json(struct settings *settings);
 /* The version of the set in memory. */
 int64_t settings_version(struct settings *settings);
 
+bool settings_is_secret(struct settings *settings, const char *key);
+
 /* Checks a change {"KEY":value|null,...} (null: back to the default); every fault is a finding with pointer
  * "/KEY".  ERR_INVALID. */
 MUST_CHECK enum err_code settings_check(struct settings *settings, const json_t *change,

@@ -1,0 +1,1014 @@
+/* people.c - users and what they are granted.
+ *
+ * Invariants: who changes a user has the permission over that user's organisation; a grant is only written
+ * when the giver holds every permission of its role in a scope that covers it; the last user who holds
+ * everything cannot be switched off or stripped. */
+#include "platform/identity/identity_sql.h"
+#include "platform/identity/internal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#define PAGE_MAX 200
+
+struct user {
+    int64_t id, org_id, version, created_at, created_by, updated_at, updated_by;
+    int64_t locked_until, last_login_at;
+    bool active, totp_on, must_change;
+    struct str org_path, org_name, login, name, email, phone, lang;
+};
+
+static bool user_read(struct arena *arena, struct stmt *stmt, struct user *user)
+{
+    *user = (struct user) {
+        .id = stmt_i64(stmt, 0),
+        .org_id = stmt_i64(stmt, 1),
+        .org_path = arena_str(arena, stmt_text(stmt, 2)),
+        .org_name = arena_str(arena, stmt_text(stmt, 3)),
+        .login = arena_str(arena, stmt_text(stmt, 4)),
+        .name = arena_str(arena, stmt_text(stmt, 5)),
+        .email = arena_str(arena, stmt_text(stmt, 6)),
+        .phone = arena_str(arena, stmt_text(stmt, 7)),
+        .lang = arena_str(arena, stmt_text(stmt, 8)),
+        .active = stmt_i64(stmt, 9) != 0,
+        .version = stmt_i64(stmt, 10),
+        .created_at = stmt_i64(stmt, 11),
+        .created_by = stmt_i64(stmt, 12),
+        .updated_at = stmt_i64(stmt, 13),
+        .updated_by = stmt_i64(stmt, 14),
+        .locked_until = stmt_i64(stmt, 15),
+        .totp_on = stmt_i64(stmt, 16) != 0,
+        .last_login_at = stmt_i64(stmt, 17),
+        .must_change = stmt_i64(stmt, 18) != 0,
+    };
+    return user->org_path.ptr && user->org_name.ptr && user->login.ptr && user->name.ptr && user->email.ptr &&
+           user->phone.ptr && user->lang.ptr;
+}
+
+static json_t *user_json(const struct user *user, int64_t now)
+{
+    json_t *json =
+        json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:b,s:b,s:b,s:b,s:I}", "id", json_id(user->id), "login",
+                  json_str(user->login), "name", json_str(user->name), "org", json_id(user->org_id),
+                  "org_name", json_str(user->org_name), "email", json_str(user->email), "phone",
+                  json_str(user->phone), "lang", json_str(user->lang), "active", user->active, "totp",
+                  user->totp_on, "locked", user->locked_until > now, "must_change_password",
+                  user->must_change, "version", (json_int_t)user->version);
+    (void)json_object_set_new(json, "last_login_at", json_instant(user->last_login_at));
+    (void)json_object_set_new(json, "created_at", json_instant(user->created_at));
+    (void)json_object_set_new(json, "created_by", json_id(user->created_by));
+    (void)json_object_set_new(json, "updated_at", json_instant(user->updated_at));
+    (void)json_object_set_new(json, "updated_by", json_id(user->updated_by));
+    return json;
+}
+
+static enum err_code no_user(int64_t id, struct err *err)
+{
+    return err_set(err, ERR_NOT_FOUND, "identity.no_user", ARG_INT("id", id), ARG_END);
+}
+
+/* The user when `who` has the permission over their organisation; else as if absent. */
+static enum err_code user_find(struct tx *tx, struct arena *arena, const struct principal *who,
+                               const char *permission, int64_t id, struct user *out, struct err *err)
+{
+    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
+    bool row = false;
+    enum err_code rc = tx_prepare(tx, SQL_USER_GET, &stmt, err);
+    if (rc)
+        return rc;
+    stmt_bind_i64(stmt, 1, id);
+    rc = stmt_step(stmt, &row, err);
+    if (!rc && !row)
+        rc = no_user(id, err);
+    if (!rc && !user_read(arena, stmt, out))
+        rc = err_nomem(err);
+    if (!rc && !may_in_org(who, str_from(permission), out->org_path))
+        rc = no_user(id, err);
+    return rc;
+}
+
+/* ---- list, get ---- */
+
+struct user_list {
+    struct request *req;
+    struct str pattern, after, next;
+    int64_t limit, org, number, now;
+    bool count;
+    json_t *items;
+};
+
+static enum err_code list_fn(struct tx *tx, void *arg, struct err *err)
+{
+    struct user_list *list = arg;
+    const struct principal *who = who_of(list->req);
+    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
+    struct buf sql;
+    bool row = true;
+    buf_init(&sql, 16384);
+    buf_text(&sql, list->count ? "SELECT COUNT(*) FROM app_user u JOIN org o ON o.id = u.org_id "
+                               : SQL_USER_COLUMNS);
+    buf_text(&sql,
+             "WHERE (?1 = '' OR LOWER(u.name) LIKE ?1 ESCAPE '\\' OR LOWER(u.login) LIKE ?1 ESCAPE '\\') "
+             "AND u.login > ?2 AND (?4 = 0 OR u.org_id = ?4) AND ");
+    const bool any = scope_where(who, STR("core.users.read"), 5, &sql);
+    buf_text(&sql, list->count ? " AND ?3 > 0" : " ORDER BY u.login LIMIT ?3");
+    json_array_clear(list->items);
+    enum err_code rc = any ? buf_check(&sql, err) : ERR_OK;
+    if (!rc && any)
+        rc = tx_prepare(tx, sql.ptr, &stmt, err);
+    buf_done(&sql);
+    if (rc || !any)
+        return rc;
+    stmt_bind_text(stmt, 1, list->pattern);
+    stmt_bind_text(stmt, 2, list->after);
+    stmt_bind_i64(stmt, 3, list->limit + 1);
+    stmt_bind_i64(stmt, 4, list->org);
+    scope_bind(who, STR("core.users.read"), 5, stmt);
+    if (list->count) {
+        rc = stmt_step(stmt, &row, err);
+        list->number = rc || !row ? 0 : stmt_i64(stmt, 0);
+        return rc;
+    }
+    struct user user = { 0 };
+    while (!(rc = stmt_step(stmt, &row, err)) && row) {
+        if ((int64_t)json_array_size(list->items) == list->limit) {
+            list->next = arena_str(list->req->arena, user.login);
+            break;
+        }
+        if (!user_read(tx_arena(tx), stmt, &user))
+            return err_nomem(err);
+        (void)json_array_append_new(list->items, user_json(&user, list->now));
+    }
+    return rc;
+}
+
+/* GET /api/v1/core/users?q=&org=&after=&limit=&count=1 */
+enum err_code users_list(struct request *req, struct reply *reply, struct err *err)
+{
+    struct identity *identity = req->ctx;
+    struct user_list list = { .req = req, .now = clock_now(identity->config.clock) };
+    enum err_code rc = request_query_i64(req, "limit", 1, PAGE_MAX, 50, &list.limit, err);
+    if (!rc)
+        rc = request_query_i64(req, "org", 1, INT64_MAX, 0, &list.org, err);
+    if (rc)
+        return rc;
+    const struct str text = request_query(req, "q"), after = request_query(req, "after");
+    list.pattern = text.len ? like_pattern(req->arena, text) : STR("");
+    list.after = after.len ? after : STR("");
+    list.count = str_eq(request_query(req, "count"), STR("1"));
+    list.items = json_array();
+    rc = store_read(identity->config.store, list_fn, &list, err);
+    if (!rc && list.count)
+        rc = reply_json(reply, json_pack("{s:I,s:b}", "count", (json_int_t)list.number, "exact", 1), err);
+    else if (!rc)
+        rc = reply_json(reply,
+                        json_pack("{s:O,s:o}", "items", list.items, "next",
+                                  list.next.ptr ? json_str(list.next) : json_null()),
+                        err);
+    json_decref(list.items);
+    return rc;
+}
+
+struct user_call {
+    struct identity *identity;
+    struct request *req;
+    const struct principal *who;
+    const char *permission;
+    int64_t id, version;
+    struct user user; /* of the body, then what is answered */
+    bool has_active, has_org, has_email, has_phone;
+    struct str org_code, role_code; /* command line */
+    char password[PASSWORD_ONCE_SIZE], hash[PASSWORD_HASH_SIZE];
+    json_t *grants;
+};
+
+static enum err_code get_fn(struct tx *tx, void *arg, struct err *err)
+{
+    struct user_call *call = arg;
+    return user_find(tx, call->req->arena, call->who, call->permission, call->id, &call->user, err);
+}
+
+static enum err_code answer(struct user_call *call, struct reply *reply, struct err *err)
+{
+    json_t *json = user_json(&call->user, clock_now(call->identity->config.clock));
+    if (call->password[0])
+        (void)json_object_set_new(json, "password", json_string(call->password));
+    reply_version(reply, call->user.version);
+    return reply_json(reply, json, err);
+}
+
+static struct user_call begin(struct request *req, const char *permission)
+{
+    return (
+        struct user_call) { .identity = req->ctx, .req = req, .who = who_of(req), .permission = permission };
+}
+
+/* GET /api/v1/core/users/{id} */
+enum err_code users_get(struct request *req, struct reply *reply, struct err *err)
+{
+    struct user_call call = begin(req, "core.users.read");
+    enum err_code rc = request_path_id(req, "id", &call.id, err);
+    if (!rc)
+        rc = store_read(call.identity->config.store, get_fn, &call, err);
+    return rc ? rc : answer(&call, reply, err);
+}
+
+/* ---- create ---- */
+
+static const struct field USER_FIELDS[] = {
+    { "login", FIELD_TEXT, false, 2, 64, offsetof(struct user_call, user.login), 0 },
+    { "name", FIELD_TEXT, false, 1, 100, offsetof(struct user_call, user.name), 0 },
+    { "email", FIELD_TEXT, false, 0, 200, offsetof(struct user_call, user.email),
+      offsetof(struct user_call, has_email) + 1 },
+    { "phone", FIELD_TEXT, false, 0, 40, offsetof(struct user_call, user.phone),
+      offsetof(struct user_call, has_phone) + 1 },
+    { "lang", FIELD_TEXT, false, 2, 5, offsetof(struct user_call, user.lang), 0 },
+    { "org", FIELD_ID, false, 0, 0, offsetof(struct user_call, user.org_id),
+      offsetof(struct user_call, has_org) + 1 },
+    { "active", FIELD_BOOL, false, 0, 0, offsetof(struct user_call, user.active),
+      offsetof(struct user_call, has_active) + 1 },
+    { 0 },
+};
+
+/* Letters, digits, . _ - @ and all beyond ASCII. */
+static bool login_fits(struct str login)
+{
+    for (size_t i = 0; i < login.len; i++) {
+        const char c = login.ptr[i];
+        const bool fine = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                          c == '.' || c == '_' || c == '-' || c == '@' || (unsigned char)c >= 0x80;
+        if (!fine)
+            return false;
+    }
+    return login.len >= 2 && login.len <= 64 && utf8_valid(login);
+}
+
+static bool email_fits(struct str email)
+{
+    const ptrdiff_t at = str_find(email, STR("@"));
+    if (!email.len)
+        return true;
+    for (size_t i = 0; i < email.len; i++)
+        if ((unsigned char)email.ptr[i] <= ' ' || email.ptr[i] == '<' || email.ptr[i] == '>' ||
+            email.ptr[i] == ',')
+            return false;
+    return at > 0 && (size_t)at + 1 < email.len &&
+           str_find(str_slice(email, (size_t)at + 1, email.len), STR("@")) < 0;
+}
+
+static enum err_code check_user(const struct user_call *call, bool create, struct err *err)
+{
+    const struct user *user = &call->user;
+    if (create && !login_fits(user->login)) {
+        (void)err_set(err, ERR_INVALID, "identity.login", ARG_END);
+        return err_pointer(err, STR("/login"));
+    }
+    if (create && !user->name.len) {
+        (void)err_set(err, ERR_INVALID, "http.field_missing", ARG_TEXT("name", "name"), ARG_END);
+        return err_pointer(err, STR("/name"));
+    }
+    if (!email_fits(user->email)) {
+        (void)err_set(err, ERR_INVALID, "identity.email", ARG_END);
+        return err_pointer(err, STR("/email"));
+    }
+    if (user->lang.len && !str_eq(user->lang, STR("zh-CN")) && !str_eq(user->lang, STR("en"))) {
+        (void)err_set(err, ERR_INVALID, "identity.lang", ARG_END);
+        return err_pointer(err, STR("/lang"));
+    }
+    return ERR_OK;
+}
+
+static enum err_code find_id(struct tx *tx, const char *sql, struct str key, const char *missing,
+                             int64_t *out_id, struct err *err)
+{
+    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
+    bool row = false;
+    enum err_code rc = tx_prepare(tx, sql, &stmt, err);
+    if (rc)
+        return rc;
+    stmt_bind_text(stmt, 1, key);
+    rc = stmt_step(stmt, &row, err);
+    if (!rc && !row)
+        return err_set(err, ERR_NOT_FOUND, missing, ARG_STR("value", key), ARG_END);
+    if (!rc)
+        *out_id = stmt_i64(stmt, 0);
+    return rc;
+}
+
+/* The path of an organisation within which `who` has the permission. */
+static enum err_code org_path(struct tx *tx, const struct principal *who, const char *permission,
+                              int64_t org_id, struct err *err)
+{
+    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
+    bool row = false;
+    enum err_code rc = tx_prepare(tx, SQL_ORG_GET, &stmt, err);
+    if (rc)
+        return rc;
+    stmt_bind_i64(stmt, 1, org_id);
+    rc = stmt_step(stmt, &row, err);
+    if (!rc && (!row || !may_in_org(who, str_from(permission), stmt_text(stmt, 2)))) {
+        (void)err_set(err, ERR_FORBIDDEN, "identity.org_outside", ARG_END);
+        return err_pointer(err, STR("/org"));
+    }
+    return rc;
+}
+
+static enum err_code audit_user(struct user_call *call, struct tx *tx, const char *action,
+                                const struct user *before, const struct user *after, struct err *err)
+{
+    const int64_t now = tx_now_ms(tx);
+    const struct act act = {
+        .action = action,
+        .type = "core.user",
+        .id = call->id,
+        .name = after ? after->login : before->login,
+        .before = before ? json_text(tx_arena(tx), user_json(before, now)) : (struct str) { 0 },
+        .after = after ? json_text(tx_arena(tx), user_json(after, now)) : (struct str) { 0 }
+    };
+    return identity_audit(call->identity, tx, call->req, &act, err);
+}
+
+static enum err_code add_secret(struct tx *tx, const struct user_call *call, struct err *err)
+{
+    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
+    const enum err_code rc = tx_prepare(tx, SQL_SECRET_ADD, &stmt, err);
+    if (rc)
+        return rc;
+    stmt_bind_i64(stmt, 1, call->id);
+    stmt_bind_text(stmt, 2, str_from(call->hash));
+    stmt_bind_i64(stmt, 3, tx_now_ms(tx));
+    return stmt_run(stmt, NULL, err);
+}
+
+struct given {
+    int64_t role_id;
+    struct scope scope;
+    struct str subjects; /* "5,7" */
+};
+
+static enum err_code add_grant(struct tx *tx, const struct user_call *call, const struct given *given,
+                               struct err *err)
+{
+    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
+    const enum err_code rc = tx_prepare(tx, SQL_USER_ROLE_ADD, &stmt, err);
+    if (rc)
+        return rc;
+    stmt_bind_i64(stmt, 1, ids_next(call->identity->config.ids));
+    stmt_bind_i64(stmt, 2, call->id);
+    stmt_bind_i64(stmt, 3, given->role_id);
+    stmt_bind_i64(stmt, 4, given->scope.all);
+    stmt_bind_i64(stmt, 5, given->scope.org_id);
+    stmt_bind_i64(stmt, 6, given->scope.grid_id);
+    stmt_bind_text(stmt, 7, given->scope.grid_path);
+    stmt_bind_i64(stmt, 8, given->scope.own);
+    stmt_bind_text(stmt, 9, given->subjects);
+    stmt_bind_i64(stmt, 10, tx_now_ms(tx));
+    stmt_bind_i64(stmt, 11, call->who->user_id);
+    return stmt_run(stmt, NULL, err);
+}
+
+/* Does the giver hold every permission of the role in a scope that covers this one? */
+static enum err_code may_give(struct tx *tx, const struct principal *who, const struct given *given,
+                              struct err *err)
+{
+    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
+    bool row = true;
+    enum err_code rc = tx_prepare(tx, SQL_ROLE_PERMISSIONS, &stmt, err);
+    if (rc)
+        return rc;
+    stmt_bind_i64(stmt, 1, given->role_id);
+    while (!(rc = stmt_step(stmt, &row, err)) && row)
+        if (!principal_may_grant(who, stmt_text(stmt, 0), &given->scope))
+            return err_set(err, ERR_FORBIDDEN, "identity.grant_more",
+                           ARG_STR("permission", stmt_text(stmt, 0)), ARG_END);
+    return rc;
+}
+
+static enum err_code add_user(struct tx *tx, struct user_call *call, struct err *err)
+{
+    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
+    const struct user *user = &call->user;
+    const enum err_code rc = tx_prepare(tx, SQL_USER_ADD, &stmt, err);
+    if (rc)
+        return rc;
+    stmt_bind_i64(stmt, 1, call->id);
+    stmt_bind_i64(stmt, 2, user->org_id);
+    stmt_bind_text(stmt, 3, user->login);
+    stmt_bind_text(stmt, 4, user->name);
+    stmt_bind_text(stmt, 5, user->email);
+    stmt_bind_text(stmt, 6, user->phone);
+    stmt_bind_text(stmt, 7, user->lang.len ? user->lang : STR("zh-CN"));
+    stmt_bind_i64(stmt, 8, call->has_active ? user->active : 1);
+    stmt_bind_i64(stmt, 9, tx_now_ms(tx));
+    stmt_bind_i64(stmt, 10, call->who->user_id);
+    return stmt_run(stmt, NULL, err);
+}
+
+static enum err_code create_fn(struct tx *tx, void *arg, struct err *err)
+{
+    struct user_call *call = arg;
+    struct user_call work = *call; /* fn may run twice: what the body said stays */
+    struct given given = { .scope = { .all = true } };
+    struct user made;
+    enum err_code rc = ERR_OK;
+    if (call->org_code.len)
+        rc = find_id(tx, SQL_ORG_BY_CODE, call->org_code, "identity.no_org_code", &work.user.org_id, err);
+    else if (!call->user.org_id && call->who->kind == PRINCIPAL_SYSTEM)
+        rc = tx_query_i64(tx, SQL_ORG_ROOT, &work.user.org_id, err);
+    if (!rc)
+        rc = org_path(tx, call->who, "core.users.create", work.user.org_id, err);
+    if (!rc)
+        rc = add_user(tx, &work, err);
+    if (!rc)
+        rc = add_secret(tx, &work, err);
+    if (!rc && call->role_code.len) {
+        rc = find_id(tx, SQL_ROLE_BY_CODE, call->role_code, "identity.no_role_code", &given.role_id, err);
+        if (!rc)
+            rc = may_give(tx, call->who, &given, err);
+        if (!rc)
+            rc = add_grant(tx, &work, &given, err);
+    }
+    if (!rc)
+        rc = user_find(tx, call->req ? call->req->arena : tx_arena(tx), &PRINCIPAL_SELF, "*", call->id, &made,
+                       err);
+    if (!rc)
+        rc = audit_user(call, tx, "create", NULL, &made, err);
+    return rc;
+}
+
+static enum err_code told(enum err_code rc, struct str login, struct err *err)
+{
+    if (rc != ERR_CONFLICT || !err->id || strcmp(err->id, "store.duplicate") != 0)
+        return rc;
+    (void)err_set(err, ERR_CONFLICT, "identity.login_there", ARG_STR("value", login), ARG_END);
+    return err_pointer(err, STR("/login"));
+}
+
+static enum err_code make_password(struct user_call *call, struct err *err)
+{
+    enum err_code rc = password_once(call->password, err);
+    if (!rc)
+        rc = password_hash_slowly(call->identity, str_from(call->password), call->hash, err);
+    return rc;
+}
+
+/* POST /api/v1/core/users: answers the password for one login, once. */
+enum err_code users_post(struct request *req, struct reply *reply, struct err *err)
+{
+    struct user_call call = begin(req, "core.users.read");
+    struct identity *identity = call.identity;
+    enum err_code rc = request_fields(req, USER_FIELDS, &call, err);
+    if (!rc)
+        rc = check_user(&call, true, err);
+    if (!rc && !call.user.org_id) {
+        (void)err_set(err, ERR_INVALID, "http.field_missing", ARG_TEXT("name", "org"), ARG_END);
+        rc = err_pointer(err, STR("/org"));
+    }
+    if (!rc)
+        rc = make_password(&call, err);
+    call.id = ids_next(identity->config.ids);
+    const struct str login = call.user.login;
+    if (!rc)
+        rc = told(store_write(identity->config.store, create_fn, &call, err), login, err);
+    if (!rc) {
+        call.who = &PRINCIPAL_SELF;
+        rc = store_read(identity->config.store, get_fn, &call, err);
+    }
+    if (!rc) {
+        reply_created(reply, arena_printf(req->arena, "/api/v1/core/users/%" PRId64, call.id));
+        rc = answer(&call, reply, err);
+    }
+    explicit_bzero(call.password, sizeof call.password);
+    return rc;
+}
+
+enum err_code identity_user_add(struct identity *identity, const struct principal *who,
+                                const struct identity_user *user, int64_t *out_id,
+                                char out_password[IDENTITY_PASSWORD_SIZE], struct err *err)
+{
+    struct user_call call = {
+        .identity = identity,
+        .who = who,
+        .org_code = user->org_code,
+        .role_code = user->role_code,
+        .user = { .login = user->login, .name = user->name, .email = user->email, .phone = user->phone }
+    };
+    enum err_code rc = check_user(&call, true, err);
+    if (!rc)
+        rc = make_password(&call, err);
+    call.id = ids_next(identity->config.ids);
+    if (!rc)
+        rc = told(store_write(identity->config.store, create_fn, &call, err), user->login, err);
+    if (!rc) {
+        *out_id = call.id;
+        (void)snprintf(out_password, IDENTITY_PASSWORD_SIZE, "%s", call.password);
+    }
+    explicit_bzero(call.password, sizeof call.password);
+    return rc;
+}
+
+/* ---- change ---- */
+
+static enum err_code check_admins(struct tx *tx, struct err *err)
+{
+    int64_t left = 0;
+    const enum err_code rc = tx_query_i64(tx, SQL_ADMINS, &left, err);
+    if (!rc && !left)
+        return err_set(err, ERR_CONFLICT, "identity.last_admin", ARG_END);
+    return rc;
+}
+
+static enum err_code end_all(struct tx *tx, int64_t user_id, struct err *err)
+{
+    static const char *const statements[] = { SQL_SESSIONS_END_USER, SQL_KEYS_END_USER };
+    for (int i = 0; i < 2; i++) {
+        AUTO(stmt_free_auto) struct stmt *stmt = NULL;
+        enum err_code rc = tx_prepare(tx, statements[i], &stmt, err);
+        if (rc)
+            return rc;
+        stmt_bind_i64(stmt, 1, user_id);
+        stmt_bind_i64(stmt, 2, tx_now_ms(tx));
+        if (i == 0)
+            stmt_bind_i64(stmt, 3, 0);
+        rc = stmt_run(stmt, NULL, err);
+        if (rc)
+            return rc;
+    }
+    return ERR_OK;
+}
+
+/* A user who holds more than oneself must not be changed by one: their password would be worth more. */
+static enum err_code may_touch(struct tx *tx, const struct user_call *call, const struct user *user,
+                               struct err *err);
+
+static enum err_code set_user(struct tx *tx, const struct user_call *call, const struct user *before,
+                              struct err *err)
+{
+    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
+    const struct user *user = &call->user;
+    const enum err_code rc = tx_prepare(tx, SQL_USER_SET, &stmt, err);
+    if (rc)
+        return rc;
+    stmt_bind_i64(stmt, 1, call->id);
+    stmt_bind_i64(stmt, 2, before->version);
+    stmt_bind_i64(stmt, 3, user->org_id ? user->org_id : before->org_id);
+    stmt_bind_text(stmt, 4, user->name.len ? user->name : before->name);
+    stmt_bind_text(stmt, 5, call->has_email ? user->email : before->email);
+    stmt_bind_text(stmt, 6, call->has_phone ? user->phone : before->phone);
+    stmt_bind_text(stmt, 7, user->lang.len ? user->lang : before->lang);
+    stmt_bind_i64(stmt, 8, call->has_active ? user->active : before->active);
+    stmt_bind_i64(stmt, 9, tx_now_ms(tx));
+    stmt_bind_i64(stmt, 10, call->who->user_id);
+    return stmt_run(stmt, NULL, err);
+}
+
+static enum err_code patch_fn(struct tx *tx, void *arg, struct err *err)
+{
+    struct user_call *call = arg;
+    struct user before, after;
+    enum err_code rc = user_find(tx, tx_arena(tx), call->who, "core.users.update", call->id, &before, err);
+    if (!rc)
+        rc = request_check_version(call->req, call->version, before.version, err);
+    if (!rc)
+        rc = may_touch(tx, call, &before, err);
+    if (!rc && call->user.org_id && call->user.org_id != before.org_id)
+        rc = org_path(tx, call->who, "core.users.update", call->user.org_id, err);
+    if (!rc)
+        rc = set_user(tx, call, &before, err);
+    const bool goes = call->has_active && !call->user.active && before.active;
+    if (!rc && goes)
+        rc = end_all(tx, call->id, err);
+    if (!rc && goes)
+        rc = check_admins(tx, err);
+    if (!rc)
+        rc = user_find(tx, tx_arena(tx), &PRINCIPAL_SELF, "*", call->id, &after, err);
+    return rc ? rc : audit_user(call, tx, "update", &before, &after, err);
+}
+
+/* PATCH /api/v1/core/users/{id} */
+enum err_code users_patch(struct request *req, struct reply *reply, struct err *err)
+{
+    struct user_call call = begin(req, "core.users.read");
+    struct identity *identity = call.identity;
+    enum err_code rc = request_path_id(req, "id", &call.id, err);
+    if (!rc)
+        rc = request_if_match(req, &call.version, err);
+    if (!rc)
+        rc = request_fields(req, USER_FIELDS, &call, err);
+    if (!rc && call.user.login.len) {
+        (void)err_set(err, ERR_INVALID, "identity.login_fixed", ARG_END);
+        rc = err_pointer(err, STR("/login"));
+    }
+    if (!rc)
+        rc = check_user(&call, false, err);
+    if (!rc)
+        rc = store_write(identity->config.store, patch_fn, &call, err);
+    if (rc)
+        return rc;
+    if (call.has_active && !call.user.active)
+        identity_forget(identity, 0, call.id);
+    identity_changed(identity);
+    rc = store_read(identity->config.store, get_fn, &call, err);
+    return rc ? rc : answer(&call, reply, err);
+}
+
+/* ---- reset, unlock ---- */
+
+static enum err_code clear_totp(struct tx *tx, int64_t user_id, struct err *err)
+{
+    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
+    const enum err_code rc = tx_prepare(tx, SQL_TOTP_SET, &stmt, err);
+    if (rc)
+        return rc;
+    stmt_bind_i64(stmt, 1, user_id);
+    stmt_bind_text(stmt, 2, STR(""));
+    stmt_bind_i64(stmt, 3, 0);
+    stmt_bind_i64(stmt, 4, 0);
+    return stmt_run(stmt, NULL, err);
+}
+
+static enum err_code reset_fn(struct tx *tx, void *arg, struct err *err)
+{
+    struct user_call *call = arg;
+    struct user user;
+    int64_t id = call->id;
+    enum err_code rc = ERR_OK;
+    if (!id)
+        rc = find_id(tx, SQL_USER_BY_LOGIN, call->user.login, "identity.no_login", &id, err);
+    if (!rc)
+        rc = user_find(tx, tx_arena(tx), call->who, "core.users.reset", id, &user, err);
+    if (!rc)
+        rc = may_touch(tx, call, &user, err);
+    if (!rc)
+        rc = password_write(tx, id, call->hash, true, err);
+    if (!rc)
+        rc = clear_totp(tx, id, err);
+    if (!rc)
+        rc = end_all(tx, id, err);
+    const struct act act = { .action = "password_reset", .type = "core.user", .id = id, .name = user.login };
+    if (!rc)
+        rc = identity_audit(call->identity, tx, call->req, &act, err);
+    if (!rc)
+        call->user.id = id;
+    return rc;
+}
+
+enum err_code identity_user_reset(struct identity *identity, const struct principal *who, struct str login,
+                                  char out_password[IDENTITY_PASSWORD_SIZE], struct err *err)
+{
+    struct user_call call = { .identity = identity, .who = who, .user = { .login = login } };
+    enum err_code rc = make_password(&call, err);
+    if (!rc)
+        rc = store_write(identity->config.store, reset_fn, &call, err);
+    if (!rc) {
+        identity_forget(identity, 0, call.user.id);
+        identity_changed(identity);
+        (void)snprintf(out_password, IDENTITY_PASSWORD_SIZE, "%s", call.password);
+    }
+    explicit_bzero(call.password, sizeof call.password);
+    return rc;
+}
+
+/* POST /api/v1/core/users/{id}/password: a new one for one login, answered once. */
+enum err_code users_reset(struct request *req, struct reply *reply, struct err *err)
+{
+    struct user_call call = begin(req, "core.users.reset");
+    struct identity *identity = call.identity;
+    enum err_code rc = request_path_id(req, "id", &call.id, err);
+    if (!rc)
+        rc = make_password(&call, err);
+    if (!rc)
+        rc = store_write(identity->config.store, reset_fn, &call, err);
+    if (!rc) {
+        identity_forget(identity, 0, call.id);
+        identity_changed(identity);
+        rc = reply_json(reply, json_pack("{s:s}", "password", call.password), err);
+    }
+    explicit_bzero(call.password, sizeof call.password);
+    return rc;
+}
+
+static enum err_code unlock_fn(struct tx *tx, void *arg, struct err *err)
+{
+    struct user_call *call = arg;
+    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
+    struct user user;
+    enum err_code rc = user_find(tx, tx_arena(tx), call->who, "core.users.reset", call->id, &user, err);
+    if (!rc)
+        rc = tx_prepare(tx, SQL_UNLOCK, &stmt, err);
+    if (rc)
+        return rc;
+    stmt_bind_i64(stmt, 1, call->id);
+    rc = stmt_run(stmt, NULL, err);
+    const struct act act = { .action = "unlock", .type = "core.user", .id = call->id, .name = user.login };
+    return rc ? rc : identity_audit(call->identity, tx, call->req, &act, err);
+}
+
+/* POST /api/v1/core/users/{id}/unlock */
+enum err_code users_unlock(struct request *req, struct reply *reply, struct err *err)
+{
+    struct user_call call = begin(req, "core.users.reset");
+    enum err_code rc = request_path_id(req, "id", &call.id, err);
+    if (!rc)
+        rc = store_write(call.identity->config.store, unlock_fn, &call, err);
+    if (!rc)
+        reply_empty(reply);
+    return rc;
+}
+
+/* ---- grants ---- */
+
+static json_t *subjects_json(struct str text)
+{
+    json_t *list = json_array();
+    struct str part;
+    while (text.len && str_cut(&text, ',', &part))
+        (void)json_array_append_new(list, json_str(part));
+    return list;
+}
+
+static enum err_code read_grants(struct tx *tx, int64_t user_id, json_t *out, struct err *err)
+{
+    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
+    bool row = true;
+    enum err_code rc = tx_prepare(tx, SQL_USER_ROLES, &stmt, err);
+    if (rc)
+        return rc;
+    stmt_bind_i64(stmt, 1, user_id);
+    while (!(rc = stmt_step(stmt, &row, err)) && row)
+        (void)json_array_append_new(
+            out, json_pack("{s:o,s:o,s:o,s:o,s:b,s:o,s:o,s:o,s:b,s:o}", "id", json_id(stmt_i64(stmt, 0)),
+                           "role", json_id(stmt_i64(stmt, 1)), "role_code", json_str(stmt_text(stmt, 2)),
+                           "role_name", json_str(stmt_text(stmt, 3)), "all", stmt_i64(stmt, 4) != 0, "org",
+                           json_id(stmt_i64(stmt, 5)), "org_name", json_str(stmt_text(stmt, 7)), "grid",
+                           json_id(stmt_i64(stmt, 8)), "own", stmt_i64(stmt, 10) != 0, "subjects",
+                           subjects_json(stmt_text(stmt, 11))));
+    return rc;
+}
+
+/* What the user holds now must be no more than what the caller holds. */
+static enum err_code may_touch(struct tx *tx, const struct user_call *call, const struct user *user,
+                               struct err *err)
+{
+    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
+    bool row = true;
+    if (user->id == call->who->user_id || principal_may_all(call->who, STR("*")))
+        return ERR_OK;
+    enum err_code rc = tx_prepare(tx, SQL_USER_ROLES, &stmt, err);
+    if (rc)
+        return rc;
+    stmt_bind_i64(stmt, 1, user->id);
+    while (!(rc = stmt_step(stmt, &row, err)) && row) {
+        struct given given = { .role_id = stmt_i64(stmt, 1),
+                               .scope = { .all = stmt_i64(stmt, 4) != 0,
+                                          .org_id = stmt_i64(stmt, 5),
+                                          .org_path = arena_str(tx_arena(tx), stmt_text(stmt, 6)),
+                                          .grid_id = stmt_i64(stmt, 8),
+                                          .grid_path = arena_str(tx_arena(tx), stmt_text(stmt, 9)),
+                                          .own = false } };
+        if (given.scope.org_id == 0 && !given.scope.all && !given.scope.grid_id)
+            given.scope.own = stmt_i64(stmt, 10) != 0;
+        if (given.scope.own || stmt_text(stmt, 11).len)
+            continue; /* single rows: their administrator is whoever has the organisation */
+        rc = may_give(tx, call->who, &given, err);
+        if (rc == ERR_FORBIDDEN)
+            return err_set(err, ERR_FORBIDDEN, "identity.holds_more", ARG_STR("name", user->name), ARG_END);
+        if (rc)
+            return rc;
+    }
+    return rc;
+}
+
+static enum err_code grants_fn(struct tx *tx, void *arg, struct err *err)
+{
+    struct user_call *call = arg;
+    struct user user;
+    json_array_clear(call->grants);
+    const enum err_code rc =
+        user_find(tx, call->req->arena, call->who, "core.users.read", call->id, &user, err);
+    call->user = user;
+    return rc ? rc : read_grants(tx, call->id, call->grants, err);
+}
+
+/* GET /api/v1/core/users/{id}/grants */
+enum err_code users_grants(struct request *req, struct reply *reply, struct err *err)
+{
+    struct user_call call = begin(req, "core.users.read");
+    enum err_code rc = request_path_id(req, "id", &call.id, err);
+    if (rc)
+        return rc;
+    call.grants = json_array();
+    rc = store_read(call.identity->config.store, grants_fn, &call, err);
+    if (!rc) {
+        reply_version(reply, call.user.version);
+        rc = reply_json(reply, json_pack("{s:O}", "items", call.grants), err);
+    }
+    json_decref(call.grants);
+    return rc;
+}
+
+struct put {
+    struct user_call call; /* first */
+    struct given given[GRANTS_MAX];
+    int count;
+};
+
+static enum err_code fill_scope(struct tx *tx, struct given *given, struct err *err)
+{
+    AUTO(stmt_free_auto) struct stmt *role = NULL;
+    AUTO(stmt_free_auto) struct stmt *org = NULL;
+    bool row = false;
+    enum err_code rc = tx_prepare(tx, SQL_ROLE_GET, &role, err);
+    if (rc)
+        return rc;
+    stmt_bind_i64(role, 1, given->role_id);
+    rc = stmt_step(role, &row, err);
+    if (!rc && !row)
+        rc = err_set(err, ERR_INVALID, "identity.no_role", ARG_INT("id", given->role_id), ARG_END);
+    if (rc || !given->scope.org_id)
+        return rc;
+    rc = tx_prepare(tx, SQL_ORG_GET, &org, err);
+    if (rc)
+        return rc;
+    stmt_bind_i64(org, 1, given->scope.org_id);
+    rc = stmt_step(org, &row, err);
+    if (!rc && !row)
+        return err_set(err, ERR_INVALID, "identity.no_org", ARG_INT("id", given->scope.org_id), ARG_END);
+    if (!rc)
+        given->scope.org_path = arena_str(tx_arena(tx), stmt_text(org, 2));
+    return rc;
+}
+
+static enum err_code put_fn(struct tx *tx, void *arg, struct err *err)
+{
+    struct put *put = arg;
+    struct user_call *call = &put->call;
+    AUTO(stmt_free_auto) struct stmt *drop = NULL;
+    AUTO(stmt_free_auto) struct stmt *touch = NULL;
+    struct user user;
+    json_t *before = json_array(), *after = json_array();
+    enum err_code rc = user_find(tx, tx_arena(tx), call->who, "core.users.grant", call->id, &user, err);
+    if (!rc)
+        rc = request_check_version(call->req, call->version, user.version, err);
+    if (!rc)
+        rc = may_touch(tx, call, &user, err);
+    if (!rc)
+        rc = read_grants(tx, call->id, before, err);
+    if (!rc)
+        rc = tx_prepare(tx, SQL_USER_ROLES_DROP, &drop, err);
+    if (!rc) {
+        stmt_bind_i64(drop, 1, call->id);
+        rc = stmt_run(drop, NULL, err);
+    }
+    for (int i = 0; i < put->count && !rc; i++) {
+        struct given given = put->given[i];
+        rc = fill_scope(tx, &given, err);
+        if (!rc)
+            rc = may_give(tx, call->who, &given, err);
+        if (!rc)
+            rc = add_grant(tx, call, &given, err);
+    }
+    if (!rc)
+        rc = check_admins(tx, err);
+    if (!rc)
+        rc = tx_prepare(tx, SQL_USER_TOUCH, &touch, err);
+    if (!rc) {
+        stmt_bind_i64(touch, 1, call->id);
+        stmt_bind_i64(touch, 2, tx_now_ms(tx));
+        stmt_bind_i64(touch, 3, call->who->user_id);
+        rc = stmt_run(touch, NULL, err);
+    }
+    if (!rc)
+        rc = read_grants(tx, call->id, after, err);
+    const struct act act = { .action = "grant",
+                             .type = "core.user",
+                             .id = call->id,
+                             .name = rc ? STR("") : user.login,
+                             .before = json_text(tx_arena(tx), before),
+                             .after = json_text(tx_arena(tx), after) };
+    return rc ? rc : identity_audit(call->identity, tx, call->req, &act, err);
+}
+
+struct grant_body {
+    int64_t role, org;
+    bool all, own;
+    json_t *subjects;
+};
+
+static enum err_code read_subjects(struct request *req, const struct grant_body *body, struct given *given,
+                                   struct err *err)
+{
+    struct buf text;
+    size_t i;
+    json_t *one;
+    int64_t id;
+    if (!body->subjects || json_is_null(body->subjects) || !json_array_size(body->subjects))
+        return ERR_OK;
+    buf_init(&text, 65536);
+    json_array_foreach(body->subjects, i, one)
+    {
+        const struct str value = { json_string_value(one), json_string_length(one) };
+        if (!json_is_string(one) || !str_i64(value, &id) || id <= 0) {
+            buf_done(&text);
+            (void)err_set(err, ERR_INVALID, "http.field_type", ARG_TEXT("type", "id"), ARG_END);
+            return err_pointer(err, STR("/subjects"));
+        }
+        buf_printf(&text, "%s%" PRId64, i ? "," : "", id);
+    }
+    given->subjects = text.failed ? (struct str) { 0 } : arena_str(req->arena, buf_get(&text));
+    buf_done(&text);
+    given->scope.subject_count = (int)json_array_size(body->subjects);
+    int64_t *ids = arena_alloc(req->arena, (size_t)given->scope.subject_count, sizeof *ids);
+    if (!ids || !given->subjects.ptr)
+        return err_nomem(err);
+    for (int k = 0; k < given->scope.subject_count; k++)
+        (void)str_i64(str_from(json_string_value(json_array_get(body->subjects, (size_t)k))), &ids[k]);
+    given->scope.subjects = ids;
+    return ERR_OK;
+}
+
+static enum err_code read_body(struct put *put, struct request *req, struct err *err)
+{
+    static const struct field fields[] = {
+        { "role", FIELD_ID, true, 0, 0, offsetof(struct grant_body, role), 0 },
+        { "all", FIELD_BOOL, false, 0, 0, offsetof(struct grant_body, all), 0 },
+        { "org", FIELD_ID, false, 0, 0, offsetof(struct grant_body, org), 0 },
+        { "own", FIELD_BOOL, false, 0, 0, offsetof(struct grant_body, own), 0 },
+        { "subjects", FIELD_JSON, false, 0, 0, offsetof(struct grant_body, subjects), 0 },
+        { 0 },
+    };
+    json_t *json = NULL, *items;
+    enum err_code rc = request_json(req, &json, err);
+    if (rc)
+        return rc;
+    items = json_object_get(json, "items");
+    if (!json_is_array(items) || json_object_size(json) != 1)
+        return err_set(err, ERR_INVALID, "http.field_missing", ARG_TEXT("name", "items"), ARG_END);
+    if (json_array_size(items) > GRANTS_MAX)
+        return err_set(err, ERR_LIMIT, "identity.grants_max", ARG_INT("max", GRANTS_MAX), ARG_END);
+    for (size_t i = 0; i < json_array_size(items) && !rc; i++) {
+        struct grant_body body = { 0 };
+        char pointer[32];
+        (void)snprintf(pointer, sizeof pointer, "/items/%zu", i);
+        rc = request_fields_of(req, json_array_get(items, i), pointer, fields, &body, err);
+        struct given *given = &put->given[put->count++];
+        *given = (struct given) { .role_id = body.role,
+                                  .scope = { .all = body.all, .org_id = body.org, .own = body.own } };
+        if (!rc)
+            rc = read_subjects(req, &body, given, err);
+        const bool limited = body.org || body.own || given->scope.subjects;
+        if (!rc && body.all == limited) { /* neither, or both */
+            (void)err_set(err, ERR_INVALID, "identity.grant_scope", ARG_END);
+            rc = err_pointer(err, str_from(pointer));
+        }
+    }
+    return rc;
+}
+
+/* PUT /api/v1/core/users/{id}/grants {items:[{role, all | org, own, subjects}]} */
+enum err_code users_grants_put(struct request *req, struct reply *reply, struct err *err)
+{
+    struct put *put = arena_alloc(req->arena, 1, sizeof *put);
+    if (!put)
+        return err_nomem(err);
+    put->call = begin(req, "core.users.read");
+    struct identity *identity = put->call.identity;
+    enum err_code rc = request_path_id(req, "id", &put->call.id, err);
+    if (!rc)
+        rc = request_if_match(req, &put->call.version, err);
+    if (!rc)
+        rc = read_body(put, req, err);
+    if (!rc)
+        rc = store_write(identity->config.store, put_fn, put, err);
+    if (rc)
+        return rc;
+    identity_changed(identity);
+    return users_grants(req, reply, err);
+}
+
+/* ---- command line ---- */
+
+static enum err_code dump_fn(struct tx *tx, void *arg, struct err *err)
+{
+    json_t *out = arg;
+    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
+    bool row = true;
+    struct user user;
+    json_array_clear(out);
+    enum err_code rc = tx_prepare(tx, SQL_USER_COLUMNS "ORDER BY u.login", &stmt, err);
+    while (!rc && !(rc = stmt_step(stmt, &row, err)) && row)
+        (void)(user_read(tx_arena(tx), stmt, &user) &&
+               !json_array_append_new(out, user_json(&user, tx_now_ms(tx))));
+    return rc;
+}
+
+enum err_code identity_user_list(struct identity *identity, json_t **out, struct err *err)
+{
+    json_t *list = json_array();
+    const enum err_code rc = store_read(identity->config.store, dump_fn, list, err);
+    if (rc)
+        json_decref(list);
+    else
+        *out = list;
+    return rc;
+}
