@@ -7,14 +7,16 @@
 #include "base/ids.h"
 #include "cmd/cmd.h"
 #include "net/http.h"
+#include "platform/identity/identity.h"
 #include "platform/settings/conf.h"
 
 struct store;
 struct key_ring;
+struct node;
 struct bus;
+struct broadcast;
+struct outbox;
 struct audit;
-struct settings;
-struct identity;
 struct jobs;
 struct files;
 struct packs;
@@ -22,6 +24,7 @@ struct entity;
 struct query;
 struct notify;
 struct control;
+struct ticker;
 
 struct app {
     struct cmd *cmd;
@@ -31,14 +34,19 @@ struct app {
     struct conf conf; /* the file, with the options of the command line over it */
     const char *data; /* data directory */
     bool demo;
-    int lock_fd; /* of DIR/lock, or -1 */
+    int lock_fd;                 /* of DIR/lock, or -1 */
+    struct identity_first first; /* of identity_start(): printed once the server listens */
+    char first_file[2200];       /* DIR/first-password */
 
     /* rooms, in the order of floors */
     struct store *store;
+    struct node *node; /* this process's number in the cluster */
     struct ids ids;
     struct key_ring *keys;
     struct http_server *http;
     struct bus *bus;
+    struct broadcast *broadcast;
+    struct outbox *outbox;
     struct audit *audit;
     struct settings *settings;
     struct identity *identity;
@@ -49,6 +57,7 @@ struct app {
     struct query *query;
     struct notify *notify;
     struct control *control;
+    struct ticker *ticker;
 };
 
 /* One step of starting; stop and reload may be NULL.  start may add routes (http_add_routes on app->http);

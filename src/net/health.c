@@ -21,7 +21,7 @@ static enum err_code readyz(struct request *req, struct reply *reply, struct err
     const struct http_hooks *hooks = &req->server->config.hooks;
     if (!atomic_load(&req->server->ready) || atomic_load(&req->server->draining))
         return err_set(err, ERR_BUSY, "http.not_ready", ARG_END);
-    if (hooks->ready && hooks->ready(hooks->ctx, err))
+    if (hooks->ready && hooks->ready(hooks->health_ctx, err))
         return err->code;
     reply_text(reply, STR("ready\n"));
     return ERR_OK;
@@ -110,7 +110,7 @@ static enum err_code metrics(struct request *req, struct reply *reply, struct er
             (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
                 (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6);
     if (server->config.hooks.metrics)
-        server->config.hooks.metrics(server->config.hooks.ctx, &out);
+        server->config.hooks.metrics(server->config.hooks.health_ctx, &out);
     const struct str text = out.failed ? (struct str) { 0 } : arena_str(req->arena, buf_get(&out));
     buf_done(&out);
     if (!text.ptr)

@@ -229,9 +229,10 @@ struct http_hooks {
     enum err_code (*idem_begin)(void *ctx, const struct request *req, struct str key, struct str digest,
                                 bool *out_found, int *out_status, struct str *out_body, struct err *err);
     void (*idem_end)(void *ctx, const struct request *req, struct str key, int status, struct str body);
+    void *health_ctx; /* of the two below */
     /* Further lines for /metrics (Prometheus text); may be NULL. */
     void (*metrics)(void *ctx, struct buf *out);
-    /* What is not ready, or ERR_OK: for /readyz. */
+    /* What is not ready, or ERR_OK: for /readyz; may be NULL. */
     enum err_code (*ready)(void *ctx, struct err *err);
 };
 
@@ -254,6 +255,8 @@ struct http_config {
 /* Makes a server that listens not yet; texts of the config must outlive it. */
 MUST_CHECK enum err_code http_new(const struct http_config *config, struct http_server **out_server,
                                   struct err *err);
+/* Before http_start(), for hooks that come to be after the server was made. */
+void http_set_hooks(struct http_server *server, const struct http_hooks *hooks);
 /* Listens.  ERR_NET when the port is taken; ERR_IO when a TLS file or the pages cannot be read. */
 MUST_CHECK enum err_code http_start(struct http_server *server, struct err *err);
 int http_port(const struct http_server *server);

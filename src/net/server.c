@@ -597,6 +597,12 @@ enum err_code http_new(const struct http_config *config, struct http_server **ou
     return ERR_OK;
 }
 
+void http_set_hooks(struct http_server *server, const struct http_hooks *hooks)
+{
+    assert(!server->daemon);
+    server->config.hooks = *hooks;
+}
+
 enum err_code http_add_routes(struct http_server *server, const struct route *routes, void *ctx,
                               struct err *err)
 {

@@ -6,6 +6,7 @@
  *    the store is away, a little longer (GRACE_MS), so that people can go on reading alarms. */
 #include "platform/identity/internal.h"
 #include "base/log.h"
+#include "platform/bus/broadcast.h"
 #include "platform/identity/identity_sql.h"
 
 #include <stdio.h>
@@ -653,7 +654,15 @@ enum err_code identity_audit(struct identity *identity, struct tx *tx, const str
                                      .user_name = principal ? principal->login : (struct str) { 0 },
                                      .remote = req ? req->remote : (struct str) { 0 },
                                      .request_id = req ? req->id : (struct str) { 0 } };
-    return identity->config.audit ? audit_write(identity->config.audit, tx, &line, err) : ERR_OK;
+    enum err_code rc = identity->config.audit ? audit_write(identity->config.audit, tx, &line, err) : ERR_OK;
+    if (!rc && identity->config.broadcast && !str_starts(str_from(act->action), STR("log"))) {
+        const bool settings = strcmp(act->type, "core.settings") == 0;
+        const struct bus_event event = { .topic =
+                                             settings ? STR("settings.changed") : STR("identity.changed"),
+                                         .subject_id = act->id };
+        rc = broadcast_add(identity->config.broadcast, tx, &event, err);
+    }
+    return rc;
 }
 
 /* ---- the first start ---- */

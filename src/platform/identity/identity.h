@@ -13,6 +13,7 @@
 struct store;
 struct tx;
 struct audit;
+struct broadcast;
 struct key_ring;
 struct identity;
 
@@ -23,7 +24,8 @@ struct identity_config {
     struct ids *ids;
     const struct clock *clock;
     struct settings *settings;
-    struct audit *audit;
+    struct audit *audit;         /* may be NULL in tests */
+    struct broadcast *broadcast; /* tells other nodes "identity.changed", "settings.changed"; may be NULL */
     const struct key_ring *keys; /* seals TOTP secrets; NULL: nobody can enrol */
     struct http_server *http;    /* whose routes name permissions; may be NULL */
     const char
