@@ -2,14 +2,14 @@
  * in PostgreSQL; anything else is refused with its position, never evaluated by fetching everything.
  *
  * The subset, over columns and constants:
- *   = != < <= > >=      two operands of one type; text compares by code point (COLLATE BINARY / "C")
- *   x between a and b, x in [a..b], x in (a..b), x in (1, 2, < 3), x in [1, 2]
+ *   = != < <= > >=       a column with a constant or with a column of its type; text by code points
  *   x = null, x != null
+ *   x between a and b, x in [a..b], x in (1, 2, < 3, [5..7]), x in [1, 2]     with constants
  *   and, or, not(...), true, false, boolean columns
- *   + - * and unary minus between numbers of integer columns (within int64)
- *   contains, starts with, ends with, string length, upper case / lower case of ASCII constants' columns: see
- *   the table in filter_sql.c; date columns against @"2026-11-21" / date("..."), instants against
- *   @"2026-11-21T14:05:00+08:00" / date and time("..."), .year .month .day of date columns
+ *   contains(x, "t"), starts with(x, "t"), ends with(x, "t"), string length(x)
+ *   x.year, x.month, x.day of date columns (years 0000 to 9999)
+ * Arithmetic is left out (the two databases overflow differently), and so is upper and lower case (they know
+ * different letters).
  * The SQL is a condition whose truth is that of the expression: rows where it is null are left out as well.
  * Threads: values only.  Layer: feel. */
 #pragma once
