@@ -69,6 +69,9 @@ struct room {
     enum err_code (*reload)(struct app *app, struct err *err); /* SIGHUP */
 };
 
+/* core.c: words and menu; ctx is the app. */
+extern const struct route CORE_ROUTES[];
+
 /* Makes the data directory (0700), locks it (ERR_BUSY "app.locked" when another process has it) and reads
  * DIR/bihuan.conf.  Undone by app_done(), also after a failure. */
 MUST_CHECK enum err_code app_init(struct app *app, struct cmd *cmd, bool lock, struct err *err);

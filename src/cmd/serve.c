@@ -295,7 +295,8 @@ static enum err_code http_open(struct app *app, struct err *err)
                     .upload_max = conf->upload_mb << 20,
                     .deadline_ms = (int)conf->deadline_s * 1000 },
     };
-    return http_new(&config, &app->http, err);
+    const enum err_code rc = http_new(&config, &app->http, err);
+    return rc ? rc : http_add_routes(app->http, CORE_ROUTES, app, err);
 }
 
 static void http_close(struct app *app)

@@ -23,10 +23,10 @@ static enum err_code list_fn(struct tx *tx, void *arg, struct err *err)
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     struct buf sql;
     bool row = true;
-    const bool admin = principal_may(who_of(call->req), STR("core.sessions.read"));
+    const bool admin = principal_may(who_of(call->req), STR("core.session.read"));
     buf_init(&sql, 16384);
     buf_text(&sql, SQL_SESSIONS_OPEN);
-    if (!admin || !scope_where(who_of(call->req), STR("core.sessions.read"), 4, &sql))
+    if (!admin || !scope_where(who_of(call->req), STR("core.session.read"), 4, &sql))
         buf_text(&sql, "1 = 0");
     buf_text(&sql, ") ORDER BY t.seen_at DESC LIMIT 1000");
     json_array_clear(call->items);
@@ -42,7 +42,7 @@ static enum err_code list_fn(struct tx *tx, void *arg, struct err *err)
     stmt_bind_i64(stmt, 2, now - idle - 60000);
     stmt_bind_i64(stmt, 3, who_of(call->req)->user_id);
     if (admin)
-        scope_bind(who_of(call->req), STR("core.sessions.read"), 4, stmt);
+        scope_bind(who_of(call->req), STR("core.session.read"), 4, stmt);
     while (!(rc = stmt_step(stmt, &row, err)) && row)
         (void)json_array_append_new(
             call->items,
@@ -81,7 +81,7 @@ static enum err_code kick_fn(struct tx *tx, void *arg, struct err *err)
     if (rc)
         return rc;
     const bool own = row && stmt_i64(get, 0) == who->user_id;
-    if (!row || (!own && !may_in_org(who, STR("core.sessions.delete"), stmt_text(get, 2))))
+    if (!row || (!own && !may_in_org(who, STR("core.session.delete"), stmt_text(get, 2))))
         return err_set(err, ERR_NOT_FOUND, "identity.no_session", ARG_END);
     call->user_id = stmt_i64(get, 0);
     const struct act act = { .action = "kick",
@@ -143,13 +143,13 @@ static enum err_code keys_fn(struct tx *tx, void *arg, struct err *err)
     return rc;
 }
 
-/* GET /api/v1/core/keys: one's own; all with core.keys.read over everything. */
+/* GET /api/v1/core/keys: one's own; all with core.key.read over everything. */
 enum err_code keys_list(struct request *req, struct reply *reply, struct err *err)
 {
     struct key_call call = { .identity = req->ctx,
                              .req = req,
                              .items = json_array(),
-                             .all = principal_may_all(who_of(req), STR("core.keys.read")) };
+                             .all = principal_may_all(who_of(req), STR("core.key.read")) };
     enum err_code rc = store_read(call.identity->config.store, keys_fn, &call, err);
     if (!rc)
         rc = reply_json(reply, json_pack("{s:O,s:n}", "items", call.items, "next"), err);
@@ -221,7 +221,7 @@ static enum err_code key_end_fn(struct tx *tx, void *arg, struct err *err)
     stmt_bind_i64(get, 1, call->id);
     rc = stmt_step(get, &row, err);
     if (!rc && (!row || (stmt_i64(get, 0) != who_of(call->req)->user_id &&
-                         !principal_may_all(who_of(call->req), STR("core.keys.delete")))))
+                         !principal_may_all(who_of(call->req), STR("core.key.delete")))))
         rc = err_set(err, ERR_NOT_FOUND, "identity.no_key", ARG_END);
     if (rc)
         return rc;
@@ -328,29 +328,29 @@ const struct route IDENTITY_ROUTES[] = {
     { "DELETE", V1 "session/totp", "*", totp_delete, 0 },
     { "GET", V1 "sessions", "*", sessions_list, 0 },
     { "DELETE", V1 "sessions/{id}", "*", sessions_delete, 0 },
-    { "GET", V1 "orgs", "core.orgs.read", orgs_list, 0 },
-    { "GET", V1 "orgs/{id}", "core.orgs.read", orgs_get, 0 },
-    { "POST", V1 "orgs", "core.orgs.create", orgs_post, 0 },
-    { "PATCH", V1 "orgs/{id}", "core.orgs.update", orgs_patch, 0 },
-    { "DELETE", V1 "orgs/{id}", "core.orgs.delete", orgs_delete, 0 },
-    { "GET", V1 "users", "core.users.read", users_list, 0 },
-    { "GET", V1 "users/{id}", "core.users.read", users_get, 0 },
-    { "POST", V1 "users", "core.users.create", users_post, 0 },
-    { "PATCH", V1 "users/{id}", "core.users.update", users_patch, 0 },
-    { "POST", V1 "users/{id}/password", "core.users.reset", users_reset, 0 },
-    { "POST", V1 "users/{id}/unlock", "core.users.reset", users_unlock, 0 },
-    { "GET", V1 "users/{id}/grants", "core.users.read", users_grants, 0 },
-    { "PUT", V1 "users/{id}/grants", "core.users.grant", users_grants_put, 0 },
-    { "GET", V1 "roles", "core.roles.read", roles_list, 0 },
-    { "GET", V1 "roles/{id}", "core.roles.read", roles_get, 0 },
-    { "POST", V1 "roles", "core.roles.create", roles_post, 0 },
-    { "PATCH", V1 "roles/{id}", "core.roles.update", roles_patch, 0 },
-    { "DELETE", V1 "roles/{id}", "core.roles.delete", roles_delete, 0 },
-    { "GET", V1 "permissions", "core.roles.read", permissions_list, 0 },
+    { "GET", V1 "orgs", "*", orgs_list, 0 },
+    { "GET", V1 "orgs/{id}", "*", orgs_get, 0 },
+    { "POST", V1 "orgs", "core.org.create", orgs_post, 0 },
+    { "PATCH", V1 "orgs/{id}", "core.org.update", orgs_patch, 0 },
+    { "DELETE", V1 "orgs/{id}", "core.org.delete", orgs_delete, 0 },
+    { "GET", V1 "users", "*", users_list, 0 },
+    { "GET", V1 "users/{id}", "*", users_get, 0 },
+    { "POST", V1 "users", "core.user.create", users_post, 0 },
+    { "PATCH", V1 "users/{id}", "core.user.update", users_patch, 0 },
+    { "POST", V1 "users/{id}/password", "core.user.reset", users_reset, 0 },
+    { "POST", V1 "users/{id}/unlock", "core.user.reset", users_unlock, 0 },
+    { "GET", V1 "users/{id}/grants", "core.user.read", users_grants, 0 },
+    { "PUT", V1 "users/{id}/grants", "core.user.grant", users_grants_put, 0 },
+    { "GET", V1 "roles", "core.role.read", roles_list, 0 },
+    { "GET", V1 "roles/{id}", "core.role.read", roles_get, 0 },
+    { "POST", V1 "roles", "core.role.create", roles_post, 0 },
+    { "PATCH", V1 "roles/{id}", "core.role.update", roles_patch, 0 },
+    { "DELETE", V1 "roles/{id}", "core.role.delete", roles_delete, 0 },
+    { "GET", V1 "permissions", "core.role.read", permissions_list, 0 },
     { "GET", V1 "keys", "*", keys_list, 0 },
-    { "POST", V1 "keys", "core.keys.create", keys_post, 0 },
+    { "POST", V1 "keys", "core.key.create", keys_post, 0 },
     { "DELETE", V1 "keys/{id}", "*", keys_delete, 0 },
-    { "GET", V1 "settings", "core.settings.read", settings_get, 0 },
-    { "PATCH", V1 "settings", "core.settings.update", settings_patch, 0 },
+    { "GET", V1 "settings", "core.setting.read", settings_get, 0 },
+    { "PATCH", V1 "settings", "core.setting.update", settings_patch, 0 },
     { 0 },
 };

@@ -62,6 +62,14 @@ static json_t *user_json(const struct user *user, int64_t now)
     return json;
 }
 
+/* What everybody may see of a colleague: enough to name and to choose one. */
+static json_t *user_brief(const struct user *user)
+{
+    return json_pack("{s:o,s:o,s:o,s:o,s:o,s:b}", "id", json_id(user->id), "login", json_str(user->login),
+                     "name", json_str(user->name), "org", json_id(user->org_id), "org_name",
+                     json_str(user->org_name), "active", user->active);
+}
+
 static enum err_code no_user(int64_t id, struct err *err)
 {
     return err_set(err, ERR_NOT_FOUND, "identity.no_user", ARG_INT("id", id), ARG_END);
@@ -93,7 +101,7 @@ struct user_list {
     struct request *req;
     struct str pattern, after, next;
     int64_t limit, org, number, now;
-    bool count;
+    bool count, brief;
     json_t *items;
 };
 
@@ -110,7 +118,11 @@ static enum err_code list_fn(struct tx *tx, void *arg, struct err *err)
     buf_text(&sql,
              "WHERE (?1 = '' OR LOWER(u.name) LIKE ?1 ESCAPE '\\' OR LOWER(u.login) LIKE ?1 ESCAPE '\\') "
              "AND u.login > ?2 AND (?4 = 0 OR u.org_id = ?4) AND ");
-    const bool any = scope_where(who, STR("core.users.read"), 5, &sql);
+    bool any = true;
+    if (list->brief)
+        buf_text(&sql, "u.active = 1");
+    else
+        any = scope_where(who, STR("core.user.read"), 5, &sql);
     buf_text(&sql, list->count ? " AND ?3 > 0" : " ORDER BY u.login LIMIT ?3");
     json_array_clear(list->items);
     enum err_code rc = any ? buf_check(&sql, err) : ERR_OK;
@@ -123,7 +135,8 @@ static enum err_code list_fn(struct tx *tx, void *arg, struct err *err)
     stmt_bind_text(stmt, 2, list->after);
     stmt_bind_i64(stmt, 3, list->limit + 1);
     stmt_bind_i64(stmt, 4, list->org);
-    scope_bind(who, STR("core.users.read"), 5, stmt);
+    if (!list->brief)
+        scope_bind(who, STR("core.user.read"), 5, stmt);
     if (list->count) {
         rc = stmt_step(stmt, &row, err);
         list->number = rc || !row ? 0 : stmt_i64(stmt, 0);
@@ -137,7 +150,8 @@ static enum err_code list_fn(struct tx *tx, void *arg, struct err *err)
         }
         if (!user_read(tx_arena(tx), stmt, &user))
             return err_nomem(err);
-        (void)json_array_append_new(list->items, user_json(&user, list->now));
+        (void)json_array_append_new(list->items,
+                                    list->brief ? user_brief(&user) : user_json(&user, list->now));
     }
     return rc;
 }
@@ -156,6 +170,7 @@ enum err_code users_list(struct request *req, struct reply *reply, struct err *e
     list.pattern = text.len ? like_pattern(req->arena, text) : STR("");
     list.after = after.len ? after : STR("");
     list.count = str_eq(request_query(req, "count"), STR("1"));
+    list.brief = !principal_may(who_of(req), STR("core.user.read"));
     list.items = json_array();
     rc = store_read(identity->config.store, list_fn, &list, err);
     if (!rc && list.count)
@@ -203,14 +218,19 @@ static struct user_call begin(struct request *req, const char *permission)
         struct user_call) { .identity = req->ctx, .req = req, .who = who_of(req), .permission = permission };
 }
 
-/* GET /api/v1/core/users/{id} */
+/* GET /api/v1/core/users/{id}: whole for who looks after that organisation, else the brief form. */
 enum err_code users_get(struct request *req, struct reply *reply, struct err *err)
 {
-    struct user_call call = begin(req, "core.users.read");
+    struct user_call call = begin(req, "core.user.read");
     enum err_code rc = request_path_id(req, "id", &call.id, err);
+    call.who = &PRINCIPAL_SELF;
     if (!rc)
         rc = store_read(call.identity->config.store, get_fn, &call, err);
-    return rc ? rc : answer(&call, reply, err);
+    if (rc)
+        return rc;
+    if (!may_in_org(who_of(req), STR("core.user.read"), call.user.org_path))
+        return reply_json(reply, user_brief(&call.user), err);
+    return answer(&call, reply, err);
 }
 
 /* ---- create ---- */
@@ -416,7 +436,7 @@ static enum err_code create_fn(struct tx *tx, void *arg, struct err *err)
     else if (!call->user.org_id && call->who->kind == PRINCIPAL_SYSTEM)
         rc = tx_query_i64(tx, SQL_ORG_ROOT, &work.user.org_id, err);
     if (!rc)
-        rc = org_path(tx, call->who, "core.users.create", work.user.org_id, err);
+        rc = org_path(tx, call->who, "core.user.create", work.user.org_id, err);
     if (!rc)
         rc = add_user(tx, &work, err);
     if (!rc)
@@ -455,7 +475,7 @@ static enum err_code make_password(struct user_call *call, struct err *err)
 /* POST /api/v1/core/users: answers the password for one login, once. */
 enum err_code users_post(struct request *req, struct reply *reply, struct err *err)
 {
-    struct user_call call = begin(req, "core.users.read");
+    struct user_call call = begin(req, "core.user.read");
     struct identity *identity = call.identity;
     enum err_code rc = request_fields(req, USER_FIELDS, &call, err);
     if (!rc)
@@ -566,13 +586,13 @@ static enum err_code patch_fn(struct tx *tx, void *arg, struct err *err)
 {
     struct user_call *call = arg;
     struct user before, after;
-    enum err_code rc = user_find(tx, tx_arena(tx), call->who, "core.users.update", call->id, &before, err);
+    enum err_code rc = user_find(tx, tx_arena(tx), call->who, "core.user.update", call->id, &before, err);
     if (!rc)
         rc = request_check_version(call->req, call->version, before.version, err);
     if (!rc)
         rc = may_touch(tx, call, &before, err);
     if (!rc && call->user.org_id && call->user.org_id != before.org_id)
-        rc = org_path(tx, call->who, "core.users.update", call->user.org_id, err);
+        rc = org_path(tx, call->who, "core.user.update", call->user.org_id, err);
     if (!rc)
         rc = set_user(tx, call, &before, err);
     const bool goes = call->has_active && !call->user.active && before.active;
@@ -588,7 +608,7 @@ static enum err_code patch_fn(struct tx *tx, void *arg, struct err *err)
 /* PATCH /api/v1/core/users/{id} */
 enum err_code users_patch(struct request *req, struct reply *reply, struct err *err)
 {
-    struct user_call call = begin(req, "core.users.read");
+    struct user_call call = begin(req, "core.user.read");
     struct identity *identity = call.identity;
     enum err_code rc = request_path_id(req, "id", &call.id, err);
     if (!rc)
@@ -636,7 +656,7 @@ static enum err_code reset_fn(struct tx *tx, void *arg, struct err *err)
     if (!id)
         rc = find_id(tx, SQL_USER_BY_LOGIN, call->user.login, "identity.no_login", &id, err);
     if (!rc)
-        rc = user_find(tx, tx_arena(tx), call->who, "core.users.reset", id, &user, err);
+        rc = user_find(tx, tx_arena(tx), call->who, "core.user.reset", id, &user, err);
     if (!rc)
         rc = may_touch(tx, call, &user, err);
     if (!rc)
@@ -672,7 +692,7 @@ enum err_code identity_user_reset(struct identity *identity, const struct princi
 /* POST /api/v1/core/users/{id}/password: a new one for one login, answered once. */
 enum err_code users_reset(struct request *req, struct reply *reply, struct err *err)
 {
-    struct user_call call = begin(req, "core.users.reset");
+    struct user_call call = begin(req, "core.user.reset");
     struct identity *identity = call.identity;
     enum err_code rc = request_path_id(req, "id", &call.id, err);
     if (!rc)
@@ -693,7 +713,7 @@ static enum err_code unlock_fn(struct tx *tx, void *arg, struct err *err)
     struct user_call *call = arg;
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     struct user user;
-    enum err_code rc = user_find(tx, tx_arena(tx), call->who, "core.users.reset", call->id, &user, err);
+    enum err_code rc = user_find(tx, tx_arena(tx), call->who, "core.user.reset", call->id, &user, err);
     if (!rc)
         rc = tx_prepare(tx, SQL_UNLOCK, &stmt, err);
     if (rc)
@@ -707,7 +727,7 @@ static enum err_code unlock_fn(struct tx *tx, void *arg, struct err *err)
 /* POST /api/v1/core/users/{id}/unlock */
 enum err_code users_unlock(struct request *req, struct reply *reply, struct err *err)
 {
-    struct user_call call = begin(req, "core.users.reset");
+    struct user_call call = begin(req, "core.user.reset");
     enum err_code rc = request_path_id(req, "id", &call.id, err);
     if (!rc)
         rc = store_write(call.identity->config.store, unlock_fn, &call, err);
@@ -785,7 +805,7 @@ static enum err_code grants_fn(struct tx *tx, void *arg, struct err *err)
     struct user user;
     json_array_clear(call->grants);
     const enum err_code rc =
-        user_find(tx, call->req->arena, call->who, "core.users.read", call->id, &user, err);
+        user_find(tx, call->req->arena, call->who, "core.user.read", call->id, &user, err);
     call->user = user;
     return rc ? rc : read_grants(tx, call->id, call->grants, err);
 }
@@ -793,7 +813,7 @@ static enum err_code grants_fn(struct tx *tx, void *arg, struct err *err)
 /* GET /api/v1/core/users/{id}/grants */
 enum err_code users_grants(struct request *req, struct reply *reply, struct err *err)
 {
-    struct user_call call = begin(req, "core.users.read");
+    struct user_call call = begin(req, "core.user.read");
     enum err_code rc = request_path_id(req, "id", &call.id, err);
     if (rc)
         return rc;
@@ -847,7 +867,7 @@ static enum err_code put_fn(struct tx *tx, void *arg, struct err *err)
     AUTO(stmt_free_auto) struct stmt *touch = NULL;
     struct user user;
     json_t *before = json_array(), *after = json_array();
-    enum err_code rc = user_find(tx, tx_arena(tx), call->who, "core.users.grant", call->id, &user, err);
+    enum err_code rc = user_find(tx, tx_arena(tx), call->who, "core.user.grant", call->id, &user, err);
     if (!rc)
         rc = request_check_version(call->req, call->version, user.version, err);
     if (!rc)
@@ -971,7 +991,7 @@ enum err_code users_grants_put(struct request *req, struct reply *reply, struct 
     struct put *put = arena_alloc(req->arena, 1, sizeof *put);
     if (!put)
         return err_nomem(err);
-    put->call = begin(req, "core.users.read");
+    put->call = begin(req, "core.user.read");
     struct identity *identity = put->call.identity;
     enum err_code rc = request_path_id(req, "id", &put->call.id, err);
     if (!rc)

@@ -35,7 +35,7 @@ static void test_permissions(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         test_ok(permission_covers(str_from(cases[i].pattern), str_from(cases[i].permission)) == cases[i].want,
                 "%s over %s", cases[i].pattern, cases[i].permission);
-    test_ok(principal_may(&WHO, STR("ops.site.update")) && !principal_may(&WHO, STR("core.users.read")),
+    test_ok(principal_may(&WHO, STR("ops.site.update")) && !principal_may(&WHO, STR("core.user.read")),
             "may");
     test_ok(!principal_may_all(&WHO, STR("ops.site.update")), "not everywhere");
     test_ok(!principal_may(NULL, STR("x")), "nobody may nothing");
