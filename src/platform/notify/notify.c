@@ -1,0 +1,415 @@
+/* notify.c - see notify.h */
+#include "platform/notify/notify.h"
+#include "base/log.h"
+#include "platform/notify/notify_sql.h"
+
+#include <curl/curl.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+
+#define TOPIC "notify.send"
+#define TEMPLATES_MAX 500
+#define TEXT_MAX 16384
+
+struct template
+{
+    int64_t id;
+    char code[64];
+    enum lang lang;
+    char title[804], text[16004]; /* 200 and 4,000 code points */
+};
+
+struct notify {
+    struct notify_config config;
+    char public_url[256];
+    pthread_rwlock_t lock; /* of the two tables */
+    struct channel *channels;
+    struct template *templates;
+    int channels_count, templates_count;
+};
+
+static enum err_code on_message(void *arg, const struct outbox_message *message, struct err *err);
+
+enum err_code notify_new(const struct notify_config *config, struct notify **out, struct err *err)
+{
+    struct notify *notify = mem_alloc(1, sizeof *notify);
+    if (!notify)
+        return err_nomem(err);
+    notify->config = *config;
+    (void)snprintf(notify->public_url, sizeof notify->public_url, "%s",
+                   config->public_url ? config->public_url : "");
+    (void)pthread_rwlock_init(&notify->lock, NULL);
+    (void)curl_global_init(CURL_GLOBAL_DEFAULT);
+    notify->channels = mem_alloc(CHANNELS_MAX, sizeof *notify->channels);
+    notify->templates = mem_alloc(TEMPLATES_MAX, sizeof *notify->templates);
+    enum err_code rc = notify->channels && notify->templates ? ERR_OK : err_nomem(err);
+    if (!rc && config->outbox)
+        rc = outbox_register(config->outbox,
+                             &(struct outbox_consumer) {
+                                 .name = "notify", .pattern = TOPIC, .outside = on_message, .arg = notify },
+                             err);
+    if (rc) {
+        notify_free(notify);
+        return rc;
+    }
+    *out = notify;
+    return ERR_OK;
+}
+
+void notify_free(struct notify *notify)
+{
+    if (!notify)
+        return;
+    (void)pthread_rwlock_destroy(&notify->lock);
+    mem_free(notify->channels);
+    mem_free(notify->templates);
+    mem_free(notify);
+}
+
+/* ---- channels and templates ---- */
+
+enum err_code notify_channel_set(struct notify *notify, const struct channel *channel, struct err *err)
+{
+    enum err_code rc = ERR_OK;
+    int at = 0;
+    (void)pthread_rwlock_wrlock(&notify->lock);
+    while (at < notify->channels_count && notify->channels[at].id != channel->id)
+        at++;
+    if (at == CHANNELS_MAX)
+        rc = err_set(err, ERR_LIMIT, "notify.channels_max", ARG_INT("max", CHANNELS_MAX), ARG_END);
+    else
+        notify->channels[at] = *channel;
+    if (!rc && at == notify->channels_count)
+        notify->channels_count++;
+    (void)pthread_rwlock_unlock(&notify->lock);
+    return rc;
+}
+
+void notify_channel_remove(struct notify *notify, int64_t id)
+{
+    (void)pthread_rwlock_wrlock(&notify->lock);
+    for (int i = 0; i < notify->channels_count; i++)
+        if (notify->channels[i].id == id)
+            notify->channels[i--] = notify->channels[--notify->channels_count];
+    (void)pthread_rwlock_unlock(&notify->lock);
+}
+
+bool notify_channel_get(struct notify *notify, int64_t id, struct channel *out)
+{
+    bool found = false;
+    (void)pthread_rwlock_rdlock(&notify->lock);
+    for (int i = 0; i < notify->channels_count && !found; i++)
+        if (notify->channels[i].id == id) {
+            *out = notify->channels[i];
+            found = true;
+        }
+    (void)pthread_rwlock_unlock(&notify->lock);
+    return found;
+}
+
+enum err_code notify_template_set(struct notify *notify, int64_t id, struct str code, enum lang lang,
+                                  struct str title, struct str text, struct err *err)
+{
+    enum err_code rc = ERR_OK;
+    int at = 0;
+    (void)pthread_rwlock_wrlock(&notify->lock);
+    while (at < notify->templates_count && notify->templates[at].id != id)
+        at++;
+    if (at == TEMPLATES_MAX) {
+        rc = err_set(err, ERR_LIMIT, "notify.templates_max", ARG_INT("max", TEMPLATES_MAX), ARG_END);
+    } else {
+        struct template *template = &notify->templates[at];
+        template->id = id;
+        template->lang = lang;
+        (void)snprintf(template->code, sizeof template->code, "%.*s", STR_ARG(code));
+        (void)snprintf(template->title, sizeof template->title, "%.*s", STR_ARG(title));
+        (void)snprintf(template->text, sizeof template->text, "%.*s", STR_ARG(text));
+        notify->templates_count += at == notify->templates_count;
+    }
+    (void)pthread_rwlock_unlock(&notify->lock);
+    return rc;
+}
+
+void notify_template_remove(struct notify *notify, int64_t id)
+{
+    (void)pthread_rwlock_wrlock(&notify->lock);
+    for (int i = 0; i < notify->templates_count; i++)
+        if (notify->templates[i].id == id)
+            notify->templates[i--] = notify->templates[--notify->templates_count];
+    (void)pthread_rwlock_unlock(&notify->lock);
+}
+
+/* ---- texts ---- */
+
+static void put_formatted(const struct notify *notify, struct buf *out, struct str pattern,
+                          const struct notice *notice, enum lang lang)
+{
+    for (size_t at = 0; at < pattern.len;) {
+        const struct str rest = str_slice(pattern, at, pattern.len);
+        const ptrdiff_t close = rest.ptr[0] == '{' ? str_find(rest, STR("}")) : -1;
+        const struct notice_arg *arg = NULL;
+        for (int i = 0; close > 0 && i < notice->args_count; i++)
+            if (str_eq(str_slice(rest, 1, (size_t)close), str_from(notice->args[i].name)))
+                arg = &notice->args[i];
+        if (!arg) {
+            buf_char(out, pattern.ptr[at++]);
+            continue;
+        }
+        const bool word = arg->text.len > 1 && arg->text.ptr[0] == '@';
+        buf_str(out, word ? words_get(notify->config.words, lang, str_slice(arg->text, 1, arg->text.len))
+                          : arg->text);
+        at += (size_t)close + 1;
+    }
+}
+
+struct text {
+    struct buf title, body;
+};
+
+static void text_done(struct text *text)
+{
+    buf_done(&text->title);
+    buf_done(&text->body);
+}
+
+/* The template of the office, else the words of the product. */
+static enum err_code text_make(struct notify *notify, const struct notice *notice, enum lang lang,
+                               struct text *text, struct err *err)
+{
+    char key[128];
+    buf_init(&text->title, TEXT_MAX);
+    buf_init(&text->body, TEXT_MAX * 4);
+    (void)pthread_rwlock_rdlock(&notify->lock);
+    const struct template *template = NULL;
+    for (int i = 0; i < notify->templates_count; i++)
+        if (notify->templates[i].lang == lang && str_eq(notice->code, str_from(notify->templates[i].code)))
+            template = &notify->templates[i];
+    struct str title, body;
+    if (template) {
+        title = str_from(template->title);
+        body = str_from(template->text);
+    } else {
+        (void)snprintf(key, sizeof key, "notify.%.*s.title", STR_ARG(notice->code));
+        title = words_get(notify->config.words, lang, str_from(key));
+        (void)snprintf(key, sizeof key, "notify.%.*s.text", STR_ARG(notice->code));
+        body = words_get(notify->config.words, lang, str_from(key));
+    }
+    put_formatted(notify, &text->title, title, notice, lang);
+    put_formatted(notify, &text->body, body, notice, lang);
+    (void)pthread_rwlock_unlock(&notify->lock);
+    return buf_check(&text->title, err) ? err->code : buf_check(&text->body, err);
+}
+
+/* ---- adding ---- */
+
+static void put_message(struct buf *out, const struct notify *notify, const struct notice *notice,
+                        const struct notice_person *person, const struct text *text)
+{
+    buf_printf(out,
+               "{\"notice\":\"%" PRId64 "\",\"channel\":\"%" PRId64 "\",\"user\":\"%" PRId64
+               "\",\"at\":%" PRId64 ",\"grade\":%d,\"address\":",
+               notice->id, person->channel, person->user_id, notice->at_ms, notice->grade);
+    buf_json(out, person->mail);
+    buf_text(out, ",\"title\":");
+    buf_json(out, buf_get(&text->title));
+    buf_text(out, ",\"text\":");
+    buf_json(out, buf_get(&text->body));
+    buf_text(out, ",\"link\":");
+    struct buf link;
+    buf_init(&link, 2048);
+    if (notice->link.len)
+        buf_printf(&link, "%s%.*s", notify->public_url, STR_ARG(notice->link));
+    buf_json(out, buf_get(&link));
+    buf_done(&link);
+    buf_char(out, '}');
+}
+
+/* A group is told once, however many of its people are named. */
+static bool told_already(struct notify *notify, const struct notice *notice, int at)
+{
+    struct channel channel;
+    if (!notify_channel_get(notify, notice->people[at].channel, &channel) || channel.kind == CHANNEL_MAIL)
+        return false;
+    for (int i = 0; i < at; i++)
+        if (notice->people[i].channel == notice->people[at].channel)
+            return true;
+    return false;
+}
+
+static bool is_reachable(struct notify *notify, const struct notice *notice, int at)
+{
+    const struct notice_person *person = &notice->people[at];
+    struct channel channel;
+    if (!person->channel || !notify_channel_get(notify, person->channel, &channel) || !channel.enabled)
+        return false;
+    return (channel.kind != CHANNEL_MAIL || person->mail.len) && !told_already(notify, notice, at);
+}
+
+static enum err_code add_for(struct notify *notify, struct tx *tx, const struct notice *notice, int at,
+                             struct err *err)
+{
+    const struct notice_person *person = &notice->people[at];
+    struct text text;
+    struct buf message;
+    buf_init(&message, TEXT_MAX * 8);
+    enum err_code rc = text_make(notify, notice, person->lang, &text, err);
+    if (!rc && person->user_id)
+        rc = inbox_add(tx, notice->id, person->user_id, notice->at_ms, notice->code, notice->grade,
+                       buf_get(&text.title), buf_get(&text.body), notice->link, err);
+    if (!rc && is_reachable(notify, notice, at)) {
+        put_message(&message, notify, notice, person, &text);
+        rc = buf_check(&message, err);
+        if (!rc)
+            rc = outbox_add(notify->config.outbox, tx, STR(TOPIC), 0, buf_get(&message), err);
+    }
+    buf_done(&message);
+    text_done(&text);
+    return rc;
+}
+
+enum err_code notify_add(struct notify *notify, struct tx *tx, const struct notice *notice, struct err *err)
+{
+    if (notice->people_count > NOTICE_PEOPLE_MAX)
+        return err_set(err, ERR_LIMIT, "notify.people_max", ARG_INT("max", NOTICE_PEOPLE_MAX), ARG_END);
+    for (int i = 0; i < notice->people_count; i++) {
+        const enum err_code rc = add_for(notify, tx, notice, i, err);
+        if (rc)
+            return err_in(err, "notify.add");
+    }
+    return ERR_OK;
+}
+
+/* ---- sending ---- */
+
+static enum err_code log_fn(struct tx *tx, void *arg, struct err *err)
+{
+    return delivery_add(tx, arg, err);
+}
+
+static void log_delivery(struct notify *notify, struct delivery_row *row)
+{
+    struct err err;
+    row->id = ids_next(notify->config.ids);
+    row->at_ms = clock_now(notify->config.clock);
+    if (store_write(notify->config.store, log_fn, row, &err))
+        log_err(&err, "notify.log", "a delivery is not in the log");
+}
+
+static enum err_code send_and_log(struct notify *notify, const struct channel *channel, struct str address,
+                                  const struct notice_text *text, struct delivery_row *row, struct err *err)
+{
+    const enum err_code rc = notice_send(channel, address, text, err);
+    char error[256] = "";
+    if (rc)
+        (void)snprintf(error, sizeof error, "%s: %s", err->id, err->args[1].text);
+    row->channel = channel->id;
+    row->address = address;
+    row->title = text->title;
+    row->sent = !rc;
+    row->error = str_from(error);
+    log_delivery(notify, row);
+    return rc;
+}
+
+static struct str json_str(const json_t *json, const char *name)
+{
+    const json_t *value = json_object_get(json, name);
+    return (struct str) { json_string_value(value), json_string_length(value) };
+}
+
+static int64_t json_id(const json_t *json, const char *name)
+{
+    int64_t id = 0;
+    return str_i64(json_str(json, name), &id) ? id : 0;
+}
+
+static enum err_code on_message(void *arg, const struct outbox_message *message, struct err *err)
+{
+    struct notify *notify = arg;
+    struct channel channel;
+    char key[48];
+    json_t *json = json_loadb(message->json.ptr, message->json.len, 0, NULL);
+    if (!json)
+        return err_set(err, ERR_CORRUPT, "notify.message", ARG_END);
+    enum err_code rc = ERR_OK;
+    if (!notify_channel_get(notify, json_id(json, "channel"), &channel))
+        rc = err_set(err, ERR_INVALID, "notify.no_channel", ARG_END);
+    (void)snprintf(key, sizeof key, "%" PRId64 ".%" PRId64, json_id(json, "notice"), json_id(json, "user"));
+    const struct notice_text text = {
+        json_str(json, "title"), json_str(json, "text"),
+        json_str(json, "link"),  (int)json_integer_value(json_object_get(json, "grade")),
+        str_from(key),           json_integer_value(json_object_get(json, "at"))
+    };
+    struct delivery_row row = { .user = json_id(json, "user"), .notice = json_id(json, "notice") };
+    if (!rc)
+        rc = send_and_log(notify, &channel, json_str(json, "address"), &text, &row, err);
+    json_decref(json);
+    return rc;
+}
+
+struct adding {
+    struct notify *notify;
+    const struct notice *notice;
+};
+
+static enum err_code tell_fn(struct tx *tx, void *arg, struct err *err)
+{
+    const struct adding *adding = arg;
+    return notify_add(adding->notify, tx, adding->notice, err);
+}
+
+/* The store is away: what matters is that somebody hears of it. */
+static enum err_code send_now(struct notify *notify, const struct notice *notice, struct err *err)
+{
+    enum err_code worst = ERR_OK;
+    for (int i = 0; i < notice->people_count; i++) {
+        const struct notice_person *person = &notice->people[i];
+        struct channel channel;
+        if (!is_reachable(notify, notice, i) || !notify_channel_get(notify, person->channel, &channel))
+            continue;
+        struct text text;
+        char key[48], link[1024] = "";
+        (void)snprintf(key, sizeof key, "%" PRId64 ".%" PRId64, notice->id, person->user_id);
+        if (notice->link.len)
+            (void)snprintf(link, sizeof link, "%s%.*s", notify->public_url, STR_ARG(notice->link));
+        enum err_code rc = text_make(notify, notice, person->lang, &text, err);
+        if (!rc)
+            rc =
+                notice_send(&channel, person->mail,
+                            &(struct notice_text) { buf_get(&text.title), buf_get(&text.body), str_from(link),
+                                                    notice->grade, str_from(key), notice->at_ms },
+                            err);
+        text_done(&text);
+        worst = rc && rc != ERR_INVALID ? rc : worst; /* what is refused for good is not tried again */
+    }
+    return worst;
+}
+
+enum err_code notify_tell(struct notify *notify, const struct notice *notice, struct err *err)
+{
+    struct adding adding = { notify, notice };
+    const enum err_code rc = store_write(notify->config.store, tell_fn, &adding, err);
+    if (rc != ERR_STORE && rc != ERR_TIMEOUT && rc != ERR_DISK_FULL && rc != ERR_BUSY)
+        return rc;
+    log_err(err, "notify.tell", "sent at once, without the store");
+    return send_now(notify, notice, err);
+}
+
+enum err_code notify_test(struct notify *notify, int64_t channel_id, struct str address, enum lang lang,
+                          struct err *err)
+{
+    struct channel channel;
+    if (!notify_channel_get(notify, channel_id, &channel))
+        return err_set(err, ERR_NOT_FOUND, "notify.no_channel", ARG_END);
+    char key[40];
+    const int64_t now = clock_now(notify->config.clock);
+    (void)snprintf(key, sizeof key, "%" PRId64 ".test", ids_next(notify->config.ids));
+    const struct notice_text text = { .title =
+                                          words_get(notify->config.words, lang, STR("notify.test.title")),
+                                      .text = words_get(notify->config.words, lang, STR("notify.test.text")),
+                                      .key = str_from(key),
+                                      .at_ms = now };
+    struct delivery_row row = { 0 };
+    return send_and_log(notify, &channel, address.len ? address : str_from(channel.sender), &text, &row, err);
+}

@@ -1,0 +1,179 @@
+/* notify_sql.c - the inbox and the delivery log. */
+#include "platform/notify/notify_sql.h"
+
+#include <stdio.h>
+
+#define SQL_NOTICE_ADD                                                                                       \
+    "INSERT INTO %s (id, user_id, at_ms, code, grade, title, text, link, read_ms) "                          \
+    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0) ON CONFLICT (user_id, id) DO NOTHING"
+#define SQL_NOTICES                                                                                          \
+    "SELECT id, at_ms, read_ms, grade, code, title, text, link FROM notice WHERE user_id = ?1 AND id < ?2 "  \
+    "ORDER BY id DESC LIMIT ?3"
+#define SQL_NOTICES_UNREAD                                                                                   \
+    "SELECT id, at_ms, read_ms, grade, code, title, text, link FROM notice WHERE user_id = ?1 AND id < ?2 "  \
+    "AND read_ms = 0 ORDER BY id DESC LIMIT ?3"
+#define SQL_UNREAD                                                                                           \
+    "SELECT COUNT(*) FROM (SELECT 1 FROM notice WHERE user_id = ?1 AND read_ms = 0 LIMIT 1000) AS n"
+#define SQL_UNREAD_IDS                                                                                       \
+    "SELECT id FROM notice WHERE user_id = ?1 AND read_ms = 0 AND (?2 = 0 OR id = ?2) LIMIT 1000"
+#define SQL_READ "UPDATE %s SET read_ms = ?3 WHERE user_id = ?1 AND id = ?2"
+#define SQL_DELIVERY_ADD                                                                                     \
+    "INSERT INTO %s (id, at_ms, channel, user_id, notice, sent, address, title, error) "                     \
+    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
+#define SQL_DELIVERIES                                                                                       \
+    "SELECT id, at_ms, channel, user_id, notice, sent, address, title, error FROM delivery WHERE id < ?1 "   \
+    "ORDER BY id DESC LIMIT ?2"
+
+/* A statement on the month's table of `id`. */
+static enum err_code prepare_month(struct tx *tx, const char *table, int64_t id, const char *format,
+                                   struct stmt **out, struct err *err)
+{
+    char name[STORE_NAME_SIZE], sql[512];
+    const enum err_code rc = tx_period(tx, table, ids_instant_ms(id), name, err);
+    if (rc)
+        return rc;
+    struct buf text;
+    buf_init(&text, sizeof sql);
+    for (const char *at = format; *at; at++) {
+        if (at[0] == '%' && at[1] == 's') {
+            buf_text(&text, name);
+            at++;
+        } else {
+            buf_char(&text, *at);
+        }
+    }
+    const enum err_code made = buf_check(&text, err) ? err->code : tx_prepare(tx, text.ptr, out, err);
+    buf_done(&text);
+    return made;
+}
+
+enum err_code inbox_add(struct tx *tx, int64_t id, int64_t user, int64_t at_ms, struct str code, int grade,
+                        struct str title, struct str text, struct str link, struct err *err)
+{
+    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
+    if (prepare_month(tx, "notice", id, SQL_NOTICE_ADD, &stmt, err))
+        return err->code;
+    stmt_bind_i64(stmt, 1, id);
+    stmt_bind_i64(stmt, 2, user);
+    stmt_bind_i64(stmt, 3, at_ms);
+    stmt_bind_text(stmt, 4, code);
+    stmt_bind_i64(stmt, 5, grade);
+    stmt_bind_text(stmt, 6, title);
+    stmt_bind_text(stmt, 7, text);
+    stmt_bind_text(stmt, 8, link);
+    return stmt_run(stmt, NULL, err);
+}
+
+enum err_code inbox_rows(struct tx *tx, int64_t user, bool unread, int64_t below, int limit,
+                         enum err_code (*each)(void *arg, const struct inbox_row *row, struct err *err),
+                         void *arg, struct err *err)
+{
+    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
+    bool more = false;
+    if (tx_prepare(tx, unread ? SQL_NOTICES_UNREAD : SQL_NOTICES, &stmt, err))
+        return err->code;
+    stmt_bind_i64(stmt, 1, user);
+    stmt_bind_i64(stmt, 2, below ? below : INT64_MAX);
+    stmt_bind_i64(stmt, 3, limit);
+    for (;;) {
+        enum err_code rc = stmt_step(stmt, &more, err);
+        if (rc || !more)
+            return rc;
+        const struct inbox_row row = { .id = stmt_i64(stmt, 0),
+                                       .at_ms = stmt_i64(stmt, 1),
+                                       .read_ms = stmt_i64(stmt, 2),
+                                       .grade = (int)stmt_i64(stmt, 3),
+                                       .code = stmt_text(stmt, 4),
+                                       .title = stmt_text(stmt, 5),
+                                       .text = stmt_text(stmt, 6),
+                                       .link = stmt_text(stmt, 7) };
+        rc = each(arg, &row, err);
+        if (rc)
+            return rc;
+    }
+}
+
+enum err_code inbox_unread(struct tx *tx, int64_t user, int64_t *out_count, struct err *err)
+{
+    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
+    bool row = false;
+    if (tx_prepare(tx, SQL_UNREAD, &stmt, err))
+        return err->code;
+    stmt_bind_i64(stmt, 1, user);
+    if (stmt_step(stmt, &row, err))
+        return err->code;
+    *out_count = row ? stmt_i64(stmt, 0) : 0;
+    return ERR_OK;
+}
+
+enum err_code inbox_read(struct tx *tx, int64_t user, int64_t id, int64_t now_ms, struct err *err)
+{
+    AUTO(stmt_free_auto) struct stmt *found = NULL;
+    int64_t ids[1000];
+    int count = 0;
+    bool row = false;
+    if (tx_prepare(tx, SQL_UNREAD_IDS, &found, err))
+        return err->code;
+    stmt_bind_i64(found, 1, user);
+    stmt_bind_i64(found, 2, id);
+    enum err_code rc = ERR_OK;
+    while (!(rc = stmt_step(found, &row, err)) && row && count < 1000)
+        ids[count++] = stmt_i64(found, 0);
+    for (int i = 0; i < count && !rc; i++) {
+        AUTO(stmt_free_auto) struct stmt *stmt = NULL;
+        rc = prepare_month(tx, "notice", ids[i], SQL_READ, &stmt, err);
+        if (rc)
+            break;
+        stmt_bind_i64(stmt, 1, user);
+        stmt_bind_i64(stmt, 2, ids[i]);
+        stmt_bind_i64(stmt, 3, now_ms);
+        rc = stmt_run(stmt, NULL, err);
+    }
+    return rc;
+}
+
+enum err_code delivery_add(struct tx *tx, const struct delivery_row *row, struct err *err)
+{
+    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
+    if (prepare_month(tx, "delivery", row->id, SQL_DELIVERY_ADD, &stmt, err))
+        return err->code;
+    stmt_bind_i64(stmt, 1, row->id);
+    stmt_bind_i64(stmt, 2, row->at_ms);
+    stmt_bind_i64(stmt, 3, row->channel);
+    stmt_bind_i64(stmt, 4, row->user);
+    stmt_bind_i64(stmt, 5, row->notice);
+    stmt_bind_i64(stmt, 6, row->sent);
+    stmt_bind_text(stmt, 7, row->address);
+    stmt_bind_text(stmt, 8, row->title);
+    stmt_bind_text(stmt, 9, row->error);
+    return stmt_run(stmt, NULL, err);
+}
+
+enum err_code delivery_rows(struct tx *tx, int64_t below, int limit,
+                            enum err_code (*each)(void *arg, const struct delivery_row *row, struct err *err),
+                            void *arg, struct err *err)
+{
+    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
+    bool more = false;
+    if (tx_prepare(tx, SQL_DELIVERIES, &stmt, err))
+        return err->code;
+    stmt_bind_i64(stmt, 1, below ? below : INT64_MAX);
+    stmt_bind_i64(stmt, 2, limit);
+    for (;;) {
+        enum err_code rc = stmt_step(stmt, &more, err);
+        if (rc || !more)
+            return rc;
+        const struct delivery_row row = { .id = stmt_i64(stmt, 0),
+                                          .at_ms = stmt_i64(stmt, 1),
+                                          .channel = stmt_i64(stmt, 2),
+                                          .user = stmt_i64(stmt, 3),
+                                          .notice = stmt_i64(stmt, 4),
+                                          .sent = stmt_i64(stmt, 5) != 0,
+                                          .address = stmt_text(stmt, 6),
+                                          .title = stmt_text(stmt, 7),
+                                          .error = stmt_text(stmt, 8) };
+        rc = each(arg, &row, err);
+        if (rc)
+            return rc;
+    }
+}
