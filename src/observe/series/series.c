@@ -381,8 +381,13 @@ bool series_acknowledged(struct series_store *store, int64_t node, int64_t epoch
     return known;
 }
 
-/* Waits for its turn and looks what is known of the batch; with the lock held.  *out_skip samples of it are
- * acknowledged already. */
+static size_t steps_of(const struct series_batch *batch)
+{
+    return batch->steps ? batch->steps : batch->count;
+}
+
+/* Waits for its turn and looks what is known of the batch; with the lock held.  *out_skip sequence numbers of it
+ * are acknowledged already. */
 static enum err_code sender_begin(struct series_store *store, const struct series_batch *batch,
                                   size_t *out_skip, struct series_result *result, struct err *err)
 {
@@ -403,7 +408,8 @@ static enum err_code sender_begin(struct series_store *store, const struct serie
     if (from->epoch == sender->epoch) {
         const uint64_t next = sender->acknowledged + 1;
         if (from->sequence < next)
-            *out_skip = next - from->sequence < batch->count ? (size_t)(next - from->sequence) : batch->count;
+            *out_skip = next - from->sequence < steps_of(batch) ? (size_t)(next - from->sequence)
+                                                                : steps_of(batch);
         else
             result->gap = (size_t)(from->sequence - next);
     }
@@ -435,11 +441,13 @@ static void encode(struct buf *record, const struct series_batch *batch, size_t 
     put_u64(head + 16, batch->sender.sequence);
     buf_char(record, 'B');
     buf_add(record, head, sizeof head);
-    put_varint(record, batch->count);
+    put_varint(record, steps_of(batch));
     int64_t id = 0, at = 0;
-    for (size_t i = skip; i < batch->count; i++) {
+    for (size_t i = 0; i < batch->count; i++) {
         const struct series_sample *sample = &batch->samples[i];
         char value[9];
+        if ((batch->steps ? sample->step : i) < skip)
+            continue;
         if (sample->id <= 0 || (size_t)sample->id > name_count || sample->at_ms < now_ms - SERIES_LATE_MS ||
             sample->at_ms > now_ms + SERIES_AHEAD_MS || sample->kind > SERIES_F64 ||
             sample->status >= SERIES_STATUS__COUNT) {
@@ -680,12 +688,12 @@ enum err_code series_append(struct series_store *store, const struct series_batc
         const size_t name_count = store->name_count;
         result.repeated = skip;
         (void)pthread_mutex_unlock(&store->lock);
-        if (skip < batch->count) {
+        if (skip < steps_of(batch)) {
             encode(&record, batch, skip, clock_now(store->clock), name_count, &result);
             rc = buf_check(&record, err);
         }
         (void)pthread_mutex_lock(&store->lock);
-        if (!rc && skip < batch->count)
+        if (!rc && skip < steps_of(batch))
             rc = through_log(store, &record, &result, err);
         sender_end(store, batch);
         store->refused += rc ? 0 : result.refused;

@@ -67,6 +67,7 @@ struct series_sample {
     int64_t id, at_ms;
     uint8_t kind;   /* enum series_kind */
     uint8_t status; /* enum series_status */
+    uint32_t step;  /* series_batch.steps: which of the sequence numbers it belongs to, from 0 */
     union {
         int64_t i64;
         double f64;
@@ -84,6 +85,7 @@ struct series_batch {
     struct series_sender sender;
     const struct series_sample *samples;
     size_t count;
+    size_t steps; /* sequence numbers the batch takes; 0 = each sample has its own */
 };
 
 struct series_result {

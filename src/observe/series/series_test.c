@@ -121,15 +121,15 @@ static void test_aggregates(void **state)
     struct arena *arena = arena_new(1 << 20);
     const int64_t base = NOW - NOW % 60000 - 600000;
     const struct series_sample samples[] = {
-        { 1, base + 1000, SERIES_I64, SERIES_GOOD, { 10 } },
-        { 1, base + 31000, SERIES_F64, SERIES_GOOD, { .f64 = 20 } },
-        { 1, base + 41000, SERIES_I64, SERIES_FAILED, { 99 } },
-        { 1, base + 61000, SERIES_I64, SERIES_GOOD, { 40 } },
-        { 1, base + 180000, SERIES_I64, SERIES_NO_DATA, { 0 } },
-        { 1, base + 61000, SERIES_I64, SERIES_GOOD, { 7777 } }, /* comes second */
-        { 1, NOW - 8 * DAY, SERIES_I64, SERIES_GOOD, { 1 } },   /* too late */
-        { 1, NOW + 2 * 600000, SERIES_I64, SERIES_GOOD, { 1 } },
-        { 9, NOW, SERIES_I64, SERIES_GOOD, { 1 } }, /* of no series */
+        { 1, base + 1000, SERIES_I64, SERIES_GOOD, 0, { 10 } },
+        { 1, base + 31000, SERIES_F64, SERIES_GOOD, 0, { .f64 = 20 } },
+        { 1, base + 41000, SERIES_I64, SERIES_FAILED, 0, { 99 } },
+        { 1, base + 61000, SERIES_I64, SERIES_GOOD, 0, { 40 } },
+        { 1, base + 180000, SERIES_I64, SERIES_NO_DATA, 0, { 0 } },
+        { 1, base + 61000, SERIES_I64, SERIES_GOOD, 0, { 7777 } }, /* comes second */
+        { 1, NOW - 8 * DAY, SERIES_I64, SERIES_GOOD, 0, { 1 } },   /* too late */
+        { 1, NOW + 2 * 600000, SERIES_I64, SERIES_GOOD, 0, { 1 } },
+        { 9, NOW, SERIES_I64, SERIES_GOOD, 0, { 1 } }, /* of no series */
     };
     const struct series_batch batch = { .samples = samples, .count = 9 };
     struct series_result result;
@@ -190,7 +190,7 @@ static void test_sender_counts_once(void **state)
     test_ok(name_id(store, 1, &id, &err) == ERR_OK, "id");
     for (int i = 0; i < 10; i++)
         samples[i] = (struct series_sample) { .id = id, .at_ms = NOW + i, .i64 = i };
-    struct series_batch batch = { { 5, 100, 1 }, samples, 10 };
+    struct series_batch batch = { { 5, 100, 1 }, samples, 10, 0 };
     test_ok(!series_acknowledged(store, 5, 100, &sequence), "nothing yet");
     test_ok(series_append(store, &batch, &result, &err) == ERR_OK && result.stored == 10, "first time");
     for (int round = 0; round < 3; round++) {
@@ -213,6 +213,17 @@ static void test_sender_counts_once(void **state)
             "the rest of it");
     batch.sender.sequence = 20;
     test_ok(series_append(store, &batch, &result, &err) == ERR_OK && result.gap == 4, "gap %zu", result.gap);
+    /* three sequence numbers with several samples each, of which the first is known */
+    for (int i = 0; i < 10; i++) {
+        samples[i].at_ms = NOW + 1000 + i;
+        samples[i].step = (uint32_t)i / 4;
+    }
+    batch.sender.sequence = 29;
+    batch.steps = 3;
+    test_ok(series_append(store, &batch, &result, &err) == ERR_OK && result.repeated == 1 && result.stored == 6,
+            "steps: %zu %zu", result.repeated, result.stored);
+    test_ok(series_acknowledged(store, 5, 100, &sequence) && sequence == 31, "cursor by steps");
+    batch.steps = 0;
     batch.sender = (struct series_sender) { 5, 101, 1 };
     test_ok(series_append(store, &batch, &result, &err) == ERR_OK && !result.repeated, "a later epoch");
     batch.sender.epoch = 100;
@@ -407,7 +418,7 @@ static void *appender(void *arg)
         for (int k = 0; k < 20; k++)
             samples[k] =
                 (struct series_sample) { .id = id, .at_ms = NOW - DAY + i * 2000 + k * 100, .i64 = i };
-        const struct series_batch batch = { { me + 1, 1, (uint64_t)i * 20 + 1 }, samples, 20 };
+        const struct series_batch batch = { { me + 1, 1, (uint64_t)i * 20 + 1 }, samples, 20, 0 };
         struct series_result result;
         if (series_append(store, &batch, &result, &err) || result.stored != 20)
             return arg;
