@@ -99,6 +99,7 @@ struct recent {
 struct vote {
     int64_t node, last_ms;
     bool seen, bad;
+    bool known;               /* it was judged at least once */
     int64_t turning_since_ms; /* the other condition is true since; 0 = it is not */
     int64_t number;           /* change: the value before */
     char text[100];
@@ -199,7 +200,7 @@ static enum err_code make_scope(struct arena *arena, struct feel_scope **out, st
 static enum err_code compile(struct arena *arena, const char *text, const char *field,
                              const struct feel_program **out, struct err *err)
 {
-    struct feel_scope *scope;
+    struct feel_scope *scope = NULL;
     char pointer[64];
     enum err_code rc = make_scope(arena, &scope, err);
     if (!rc)
@@ -373,8 +374,10 @@ static void put_place(struct buf *out, struct str template, const struct trigger
 {
     const struct {
         struct str name, text;
-    } places[] = { { STR("{check}"), watched->check.name }, { STR("{trigger}"), trigger->name },
-                   { STR("{cause}"), str_from(cause) },     { STR("{detail}"), detail },
+    } places[] = { { STR("{check}"), watched->check.name },
+                   { STR("{trigger}"), trigger->name },
+                   { STR("{cause}"), str_from(cause) },
+                   { STR("{detail}"), detail },
                    { STR("{value}"), value } };
     for (size_t at = 0; at < template.len;) {
         const struct str rest = str_slice(template, at, template.len);
@@ -711,6 +714,7 @@ static enum feel_truth condition(struct triggers *triggers, const struct feel_pr
 /* A vote turns when what speaks for it has held for `for_ms`. */
 static void turn(struct vote *vote, bool to_bad, enum feel_truth holds, int64_t for_ms, int64_t at_ms)
 {
+    vote->known |= holds != FEEL_UNKNOWN;
     if (holds != FEEL_TRUE) {
         vote->turning_since_ms = 0;
         return;
@@ -771,7 +775,7 @@ static void vote_change(const struct trigger *trigger, struct vote *vote, const 
     vote->bad = vote->seen && (number != vote->number || strcmp(text, vote->text) != 0);
     vote->number = number;
     memcpy(vote->text, text, sizeof text);
-    vote->seen = true;
+    vote->seen = vote->known = true;
 }
 
 static int64_t fresh_after(const struct watched *watched, int64_t now_ms)
@@ -792,7 +796,7 @@ static void count_votes(struct triggers *triggers, const struct watched *watched
             continue; /* a node that has gone silent neither accuses nor acquits */
         bad_votes += vote->bad;
         /* a node about to turn is not yet evidence that all is well */
-        good_votes += !vote->bad && (!vote->turning_since_ms || unit->state == UNIT_PROBLEM);
+        good_votes += vote->known && !vote->bad && (!vote->turning_since_ms || unit->state == UNIT_PROBLEM);
     }
     if (bad_votes >= need)
         unit_decide(triggers, watched, unit, true, result, result->at_ms);
@@ -846,7 +850,8 @@ void triggers_feed(struct triggers *triggers, int64_t node, const struct collect
             continue;
         }
         /* our own fault, or a run that was skipped, says nothing about the target */
-        if (result->cause == CAUSE_LOCAL || result->cause == CAUSE_OVERRUN || result->cause == CAUSE_PERMISSION)
+        if (result->cause == CAUSE_LOCAL || result->cause == CAUSE_OVERRUN ||
+            result->cause == CAUSE_PERMISSION)
             continue;
         for (struct unit *unit = watched->units; unit; unit = unit->next)
             feed_unit(triggers, watched, unit, node, result);
@@ -854,7 +859,8 @@ void triggers_feed(struct triggers *triggers, int64_t node, const struct collect
     (void)pthread_mutex_unlock(&triggers->lock);
 }
 
-static void tick_unit(struct triggers *triggers, const struct watched *watched, struct unit *unit, int64_t now)
+static void tick_unit(struct triggers *triggers, const struct watched *watched, struct unit *unit,
+                      int64_t now)
 {
     const int64_t limit = unit->trigger->no_data_ms;
     const int nodes = watched->check.nodes > 0 ? watched->check.nodes : 1;

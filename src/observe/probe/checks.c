@@ -72,11 +72,16 @@ static int copy_all(json_t *to, const json_t *record, const struct field_map *ma
 static enum err_code map_pointer(struct err *err)
 {
     static const struct field_map map[] = {
-        { "/expect/status", "/expect_status" },  { "/expect/body_regex", "/expect_regex" },
-        { "/expect/body_not", "/expect_body_not" }, { "/expect/body", "/expect_body" },
-        { "/expect/headers", "/expect_headers" }, { "/name", "/query_name" },
-        { "/type", "/query_type" },               { "/rcode", "/query_rcode" },
-        { "/server", "/host" },                   { NULL, NULL },
+        { "/expect/status", "/expect_status" },
+        { "/expect/body_regex", "/expect_regex" },
+        { "/expect/body_not", "/expect_body_not" },
+        { "/expect/body", "/expect_body" },
+        { "/expect/headers", "/expect_headers" },
+        { "/name", "/query_name" },
+        { "/type", "/query_type" },
+        { "/rcode", "/query_rcode" },
+        { "/server", "/host" },
+        { NULL, NULL },
     };
     for (const struct field_map *at = map; at->spec; at++)
         if (strcmp(err->at.pointer, at->spec) == 0)
@@ -89,23 +94,33 @@ enum err_code check_spec(const json_t *record, json_t **out_spec, struct err *er
     static const struct field_map common[] = { { "kind", "kind" },           { "interval_s", "interval_s" },
                                                { "timeout_s", "timeout_s" }, { "family", "family" },
                                                { "verify", "verify" },       { NULL, NULL } };
-    static const struct field_map http[] = { { "url", "url" },       { "method", "method" },
-                                             { "headers", "headers" }, { "body", "body" },
-                                             { "redirects", "redirects" }, { NULL, NULL } };
-    static const struct field_map expect[] = { { "status", "expect_status" },
-                                               { "body", "expect_body" },
-                                               { "body_not", "expect_body_not" },
-                                               { "body_regex", "expect_regex" },
-                                               { "headers", "expect_headers" },
-                                               { NULL, NULL } };
+    static const struct field_map http[] = {
+        { "url", "url" },   { "method", "method" },       { "headers", "headers" },
+        { "body", "body" }, { "redirects", "redirects" }, { NULL, NULL }
+    };
+    static const struct field_map expect[] = {
+        { "status", "expect_status" },    { "body", "expect_body" },       { "body_not", "expect_body_not" },
+        { "body_regex", "expect_regex" }, { "headers", "expect_headers" }, { NULL, NULL }
+    };
     static const struct field_map own[COLLECT_KIND__COUNT][8] = {
-        [COLLECT_TCP] = { { "host", "host" }, { "port", "port" }, { "tls", "tls" }, { "send", "send" },
-                          { "expect", "expect" }, { NULL, NULL } },
-        [COLLECT_ICMP] = { { "host", "host" }, { "packets", "packets" }, { "gap_ms", "gap_ms" },
-                           { "loss_max", "loss_max" }, { NULL, NULL } },
-        [COLLECT_DNS] = { { "server", "host" }, { "port", "port" }, { "name", "query_name" },
-                          { "type", "query_type" }, { "answer", "query_answer" },
-                          { "rcode", "query_rcode" }, { NULL, NULL } },
+        [COLLECT_TCP] = { { "host", "host" },
+                          { "port", "port" },
+                          { "tls", "tls" },
+                          { "send", "send" },
+                          { "expect", "expect" },
+                          { NULL, NULL } },
+        [COLLECT_ICMP] = { { "host", "host" },
+                           { "packets", "packets" },
+                           { "gap_ms", "gap_ms" },
+                           { "loss_max", "loss_max" },
+                           { NULL, NULL } },
+        [COLLECT_DNS] = { { "server", "host" },
+                          { "port", "port" },
+                          { "name", "query_name" },
+                          { "type", "query_type" },
+                          { "answer", "query_answer" },
+                          { "rcode", "query_rcode" },
+                          { NULL, NULL } },
     };
     const char *kind = json_string_value(json_object_get(record, "kind"));
     json_t *spec = json_object();
@@ -251,7 +266,8 @@ static enum err_code entry_read(int64_t id, const json_t *record, struct entry *
         entry->info.subject = id_of(record, "subject");
         entry->info.service = id_of(record, "service");
         entry->info.org = id_of(record, "org");
-        entry->info.interval_ms = json_is_number(interval) ? (int64_t)(json_number_value(interval) * 1000) : 60000;
+        entry->info.interval_ms =
+            json_is_number(interval) ? (int64_t)(json_number_value(interval) * 1000) : 60000;
         entry->info.name = str_from(entry->name);
         if (!entry->name)
             rc = err_nomem(err);
@@ -353,7 +369,8 @@ static struct place *place_of(struct entry *entry, int64_t node)
 /* Our own fault says nothing about the target. */
 static bool no_data(const struct collect_result *result)
 {
-    return result->cause == CAUSE_LOCAL || result->cause == CAUSE_OVERRUN || result->cause == CAUSE_PERMISSION;
+    return result->cause == CAUSE_LOCAL || result->cause == CAUSE_OVERRUN ||
+           result->cause == CAUSE_PERMISSION;
 }
 
 struct intake {
@@ -381,8 +398,10 @@ static void collect_samples(struct checks *checks, int64_t node, const struct co
             if (!(result->present >> metric & 1))
                 continue;
             struct series_sample *sample = &intake->samples[intake->count];
-            *sample = (struct series_sample) { .id = place->series[metric], .at_ms = result->at_ms,
-                                               .kind = SERIES_I64, .step = (uint32_t)i,
+            *sample = (struct series_sample) { .id = place->series[metric],
+                                               .at_ms = result->at_ms,
+                                               .kind = SERIES_I64,
+                                               .step = (uint32_t)i,
                                                .i64 = result->values[metric] };
             if (metric == COLLECT_UP && no_data(result))
                 sample->status = SERIES_NO_DATA;
@@ -562,9 +581,9 @@ enum err_code checks_of_node(struct checks *checks, int64_t node, int64_t known,
         for (size_t i = 0; list && i < checks->table_size; i++)
             for (const struct entry *entry = checks->table[i]; entry; entry = entry->next)
                 if (runs_at(entry, node))
-                    failed |= json_array_append_new(list, json_pack("{s:o, s:I, s:O}", "id", id_json(entry->info.id),
-                                                                    "version", (json_int_t)entry->version, "spec",
-                                                                    entry->spec));
+                    failed |= json_array_append_new(
+                        list, json_pack("{s:o, s:I, s:O}", "id", id_json(entry->info.id), "version",
+                                        (json_int_t)entry->version, "spec", entry->spec));
         *out = list ? json_pack("{s:I, s:o}", "version", (json_int_t)checks->version, "checks", list) : NULL;
         failed |= !*out;
     }
@@ -588,7 +607,8 @@ static json_t *place_json(const struct place *place)
     int failed = !values || !series;
     for (int i = 0; !failed && i < COLLECT_METRIC__COUNT; i++) {
         if (place->seen && place->last.present >> i & 1)
-            failed |= json_object_set_new(values, COLLECT_METRIC_NAMES[i], json_integer(place->last.values[i]));
+            failed |=
+                json_object_set_new(values, COLLECT_METRIC_NAMES[i], json_integer(place->last.values[i]));
         if (place->series[i])
             failed |= json_object_set_new(series, COLLECT_METRIC_NAMES[i], id_json(place->series[i]));
     }
@@ -600,12 +620,13 @@ static json_t *place_json(const struct place *place)
         return NULL;
     }
     if (!place->seen)
-        return json_pack("{s:o, s:n, s:n, s:o, s:o}", "node", node, "at", "up", "values", values, "series", series);
+        return json_pack("{s:o, s:n, s:n, s:o, s:o}", "node", node, "at", "up", "values", values, "series",
+                         series);
     return json_pack("{s:o, s:o, s:o, s:b, s:s, s:s, s:s, s:i, s:o, s:o}", "node", node, "at",
                      instant(place->last.at_ms), "since", instant(place->since_ms), "up",
-                     place->last.cause == CAUSE_NONE, "cause", COLLECT_CAUSE_NAMES[place->last.cause], "detail",
-                     place->last.detail, "certificate", place->last.subject, "step", place->last.step, "values",
-                     values, "series", series);
+                     place->last.cause == CAUSE_NONE, "cause", COLLECT_CAUSE_NAMES[place->last.cause],
+                     "detail", place->last.detail, "certificate", place->last.subject, "step",
+                     place->last.step, "values", values, "series", series);
 }
 
 enum err_code checks_state(struct checks *checks, int64_t id, json_t **out, struct err *err)
@@ -646,13 +667,13 @@ static json_t *overview_json(const struct entry *entry)
             worst = place;
     }
     if (!worst)
-        return json_pack("{s:o, s:n, s:i, s:i}", "id", id_json(entry->info.id), "up", "nodes", entry->info.nodes,
-                         "nodes_up", 0);
-    return json_pack("{s:o, s:b, s:o, s:o, s:s, s:i, s:i, s:I}", "id", id_json(entry->info.id), "up", up == seen,
-                     "at", instant(worst->last.at_ms), "since", instant(worst->since_ms), "cause",
-                     COLLECT_CAUSE_NAMES[worst->last.cause], "nodes", entry->info.nodes, "nodes_up", up,
-                     "total_us",
-                     (json_int_t)(worst->last.present >> COLLECT_TOTAL & 1 ? worst->last.values[COLLECT_TOTAL] : -1));
+        return json_pack("{s:o, s:n, s:i, s:i}", "id", id_json(entry->info.id), "up", "nodes",
+                         entry->info.nodes, "nodes_up", 0);
+    return json_pack(
+        "{s:o, s:b, s:o, s:o, s:s, s:i, s:i, s:I}", "id", id_json(entry->info.id), "up", up == seen, "at",
+        instant(worst->last.at_ms), "since", instant(worst->since_ms), "cause",
+        COLLECT_CAUSE_NAMES[worst->last.cause], "nodes", entry->info.nodes, "nodes_up", up, "total_us",
+        (json_int_t)(worst->last.present >> COLLECT_TOTAL & 1 ? worst->last.values[COLLECT_TOTAL] : -1));
 }
 
 enum err_code checks_overview(struct checks *checks, json_t **out, struct err *err)

@@ -51,15 +51,15 @@ MUST_CHECK enum err_code check_spec(const json_t *record, json_t **out_spec, str
 MUST_CHECK enum err_code checks_set(struct checks *checks, int64_t id, const json_t *record, struct err *err);
 void checks_remove(struct checks *checks, int64_t id);
 
-/* Results of one node, each with a sequence number, the first `sequence`; durable on return.  `*out_acknowledged`
- * is the highest number that need not come again.  Node CHECK_LOCAL keeps no count.
+/* Results of one node, each with a sequence number, the first `sequence`; durable on return.
+ * `*out_acknowledged` is the highest number that need not come again.  Node CHECK_LOCAL keeps no count.
  * ERR_DISK_FULL, ERR_IO, ERR_BUSY, ERR_NOMEM: to be sent again.  ERR_CONFLICT: see series_append(). */
 MUST_CHECK enum err_code checks_take(struct checks *checks, const struct series_sender *sender,
                                      const struct collect_result *results, size_t count,
                                      uint64_t *out_acknowledged, struct err *err);
 
-/* The whole set of a node with its version as {"version":n,"checks":[{"id","version","spec"}]}, a new reference;
- * waits up to `wait_ms` while the version is still `known`, then *out is NULL. */
+/* The whole set of a node with its version as {"version":n,"checks":[{"id","version","spec"}]}, a new
+ * reference; waits up to `wait_ms` while the version is still `known`, then *out is NULL. */
 MUST_CHECK enum err_code checks_of_node(struct checks *checks, int64_t node, int64_t known, int wait_ms,
                                         json_t **out, struct err *err);
 /* Those who wait go home (the process ends). */
