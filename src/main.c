@@ -9,6 +9,7 @@
 static const struct cmd_entry COMMANDS[] = {
     { "serve", cmd_serve },
     { "pack", cmd_pack },
+    { "dmn", cmd_dmn },
     { "version", cmd_version },
     { 0 },
 };

@@ -81,30 +81,38 @@ static void test_boxed(void **state)
                           L("2") "</row></relation></list></decision>"
                                  "<decision name='c'><invocation>" L("f") "<binding><parameter name='p'/>" L(
                                      "1") "</binding></invocation></decision>"
-                                          "<decision name='d'><conditional><if>" L("true") "</if><then>" L(
-                                              "1") "</then><else>" L("2") "</else></conditional></decision>"
-                                                                          "<decision name='e'><filter><in>" L("[1]") "</in><match>" L(
-                                                                              "item = 1") "</match></"
-                                                                                          "filter></decision>"
-                                                                                          "<decision "
-                                                                                          "name='f'><for "
-                                                                                          "iteratorVariable='"
-                                                                                          "i'><in>" L("[1]") "</in><return>" L(
-                                                                                              "i") "</"
-                                                                                                   "return></"
-                                                                                                   "for></"
-                                                                                                   "decision>"
-                                                                                                   "<decision"
-                                                                                                   " name='g'"
-                                                                                                   "><every "
-                                                                                                   "iteratorV"
-                                                                                                   "ariable='"
-                                                                                                   "i'><"
-                                                                                                   "in>" L("["
-                                                                                                           "1"
-                                                                                                           "]") "</in><satisfies>" L(
-                                                                                                       "i = "
-                                                                                                       "1") "</satisfies></every></decision><decision name='h'/>" TAIL;
+                                          "<decision name='d'><conditional><if>" L("true") "</if><then>" L("1") "</then><else>" L(
+                                              "2") "</else></conditional></decision>"
+                                                   "<decision name='e'><filter><in>" L(
+                                                       "[1]") "</in><match>" L("item = 1") "</match></"
+                                                                                           "filter></"
+                                                                                           "decision>"
+                                                                                           "<decision "
+                                                                                           "name='f'><for "
+                                                                                           "iteratorVariable="
+                                                                                           "'"
+                                                                                           "i'><in>" L("[1]") "</in><return>" L(
+                                                                                               "i") "</"
+                                                                                                    "return><"
+                                                                                                    "/"
+                                                                                                    "for></"
+                                                                                                    "decision"
+                                                                                                    ">"
+                                                                                                    "<decisio"
+                                                                                                    "n"
+                                                                                                    " name='"
+                                                                                                    "g'"
+                                                                                                    "><every "
+                                                                                                    "iterator"
+                                                                                                    "V"
+                                                                                                    "ariable="
+                                                                                                    "'"
+                                                                                                    "i'><"
+                                                                                                    "in>" L(
+                                                                                                        "["
+                                                                                                        "1"
+                                                                                                        "]") "</in><satisfies>" L("i = "
+                                                                                                                                  "1") "</satisfies></every></decision><decision name='h'/>" TAIL;
     static const enum dmn_expr_kind kinds[] = { DMN_EXPR_CONTEXT,     DMN_EXPR_LIST,   DMN_EXPR_INVOCATION,
                                                 DMN_EXPR_CONDITIONAL, DMN_EXPR_FILTER, DMN_EXPR_FOR,
                                                 DMN_EXPR_EVERY };

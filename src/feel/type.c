@@ -219,11 +219,14 @@ static bool allowed_by(struct feel_eval *ev, const struct feel_value *value, con
 {
     enum feel_truth truth;
     struct err err;
-    return !type->allowed ||
-           (feel_test(type->allowed, ev, value, &truth, &err) == ERR_OK && truth == FEEL_TRUE);
+    if (type->allowed && (feel_test(type->allowed, ev, value, &truth, &err) != ERR_OK || truth != FEEL_TRUE))
+        return false;
+    return !type->also || fits(ev, value, type->also, true, 0);
 }
 
-static bool function_fits(const struct feel_value *value, const struct feel_type *type)
+/* Where a declaration is to be met (`declared`), a function whose result nobody knows is given the benefit of
+ * the doubt; `instance of` wants to know. */
+static bool function_fits(const struct feel_value *value, const struct feel_type *type, bool declared)
 {
     const struct feel_function *fn = value->function;
     if (!type->element)
@@ -231,9 +234,12 @@ static bool function_fits(const struct feel_value *value, const struct feel_type
     if (fn->kind == FUNCTION_BUILTIN)
         return fn->builtin->most < 0 ||
                ((size_t)fn->builtin->least <= type->count && type->count <= (size_t)fn->builtin->most);
-    const struct feel_type own = {
-        .kind = FEEL_T_FUNCTION, .element = or_any(fn->result), .fields = fn->params, .count = fn->count
-    };
+    const struct feel_type own = { .kind = FEEL_T_FUNCTION,
+                                   .element = declared && or_any(fn->result)->kind == FEEL_T_ANY
+                                                  ? type->element
+                                                  : or_any(fn->result),
+                                   .fields = fn->params,
+                                   .count = fn->count };
     return feel_type_conforms(&own, type);
 }
 
@@ -254,7 +260,7 @@ static bool parts_fit(struct feel_eval *ev, const struct feel_value *value, cons
         return (value->range->low_none || fits(ev, &value->range->low, type->element, allowed, depth + 1)) &&
                (value->range->high_none || fits(ev, &value->range->high, type->element, allowed, depth + 1));
     } else if (type->kind == FEEL_T_FUNCTION) {
-        return function_fits(value, type);
+        return function_fits(value, type, allowed);
     }
     return true;
 }
