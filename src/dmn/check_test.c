@@ -1,3 +1,5 @@
+#include "test.h"
+
 #include "dmn/models_test.h"
 
 static struct dmn_model *load_rules(const char *policy, const char *columns, const char *rules)

@@ -1,3 +1,5 @@
+#include "test.h"
+
 #include "dmn/models_test.h"
 
 static const struct dmn_file *read_file(struct arena *arena, const char *text)

@@ -1,3 +1,5 @@
+#include "test.h"
+
 #include "dmn/models_test.h"
 
 static void test_graph(void **state)

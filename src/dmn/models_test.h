@@ -1,8 +1,7 @@
-/* models_test.h - what the tests of this room share: models made of short texts. */
+/* models_test.h - what the tests of this room share: models made of short texts.  Include "test.h" before. */
 #pragma once
 #include "base/buf.h"
 #include "dmn/dmn.h"
-#include "test.h"
 
 #define HEAD "<definitions xmlns='https://www.omg.org/spec/DMN/20230324/MODEL/' name='m' namespace='urn:m'>\n"
 #define TAIL "</definitions>"

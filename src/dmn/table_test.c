@@ -1,3 +1,5 @@
+#include "test.h"
+
 #include "dmn/models_test.h"
 #include "dmn/table.h"
 
