@@ -261,7 +261,7 @@ enum err_code references_check(const struct entity_call *call, struct tx *tx, co
                                const struct value *values, struct err *err)
 {
     struct checking c = { .call = call, .tx = tx, .err = err };
-    for (int i = FIELD_OWN; i < type->fields_count; i++) {
+    for (int i = COLUMN_OWN; i < type->fields_count; i++) {
         const struct entity_field *field = &type->fields[i];
         const struct value *value = &values[i];
         const struct shape *items = field->shape.type == SHAPE_ARRAY ? field->shape.items : NULL;
@@ -288,7 +288,7 @@ enum err_code references_none(const struct entity *entity, struct tx *tx, const 
 {
     for (int n = 0; n < types_count(entity->types); n++) {
         const struct entity_type *other = types_at(entity->types, n);
-        for (int i = FIELD_OWN; i < other->fields_count; i++) {
+        for (int i = COLUMN_OWN; i < other->fields_count; i++) {
             const struct entity_field *field = &other->fields[i];
             const struct entity_relation *relation = field->shape.ref_relation;
             const bool common =
@@ -400,4 +400,29 @@ bool label_sql(const struct entity_field *field, enum lang lang, struct buf *out
     buf_printf(out, "(SELECT r.%.*s FROM \"%.*s\" r WHERE r.\"id\" = t.%.*s)", STR_ARG(label->column),
                STR_ARG(shape->ref_type->table), STR_ARG(field->column));
     return true;
+}
+
+/* ---- the items of a dictionary ---- */
+
+static const char SQL_ITEMS[] =
+    "SELECT i.code, i.name_zh, i.name_en FROM core_dictionary_item i"
+    " JOIN core_dictionary d ON d.id = i.dictionary WHERE d.code = ?1 AND i.active = 1"
+    " ORDER BY i.position, i.code LIMIT 1000";
+
+enum err_code dictionary_labels(struct tx *tx, struct str dictionary, enum lang lang, json_t *out,
+                                struct err *err)
+{
+    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
+    enum err_code rc = tx_prepare(tx, SQL_ITEMS, &stmt, err);
+    if (rc)
+        return rc;
+    stmt_bind_text(stmt, 1, dictionary);
+    for (bool row = false; !(rc = stmt_step(stmt, &row, err)) && row;) {
+        char code[300];
+        const struct str english = stmt_text(stmt, 2);
+        const struct str title = lang == LANG_EN && english.len ? english : stmt_text(stmt, 1);
+        (void)snprintf(code, sizeof code, "%.*s", STR_ARG(stmt_text(stmt, 0)));
+        json_object_set_new(out, code, json_stringn(title.ptr, title.len));
+    }
+    return rc;
 }

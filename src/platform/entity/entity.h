@@ -93,6 +93,11 @@ MUST_CHECK enum err_code entity_get_json(const struct entity_call *call, struct 
                                          const struct entity_type *type, int64_t id, int64_t *out_version,
                                          struct buf *out, struct err *err);
 
+/* Appends {"items":[{"version","at","by","by_name","action","changes"}]}, newest first.  ERR_NOT_FOUND. */
+MUST_CHECK enum err_code entity_history_json(const struct entity_call *call, struct tx *tx,
+                                             const struct entity_type *type, int64_t id, struct buf *out,
+                                             struct err *err);
+
 struct entity_list {
     struct str filter; /* FEEL over the fields, or empty */
     struct str text;   /* words that must all be found in the searched fields, or empty */

@@ -166,6 +166,10 @@ MUST_CHECK enum err_code reference_find(struct tx *tx, const struct shape *shape
 /* Appends the scalar sub-select that names what a column refers to, or nothing when it names nothing. */
 bool label_sql(const struct entity_field *field, enum lang lang, struct buf *out);
 
+/* Adds {CODE: title} of the active items in their order. */
+MUST_CHECK enum err_code dictionary_labels(struct tx *tx, struct str dictionary, enum lang lang, json_t *out,
+                                           struct err *err);
+
 /* rule.c: FEEL over a record */
 MUST_CHECK enum err_code rules_compile(struct entity *entity, struct findings *findings, struct err *err);
 MUST_CHECK enum err_code rules_check(const struct entity_call *call, const struct entity_type *type,

@@ -116,10 +116,10 @@ static enum err_code read_sort(struct listing *l, struct err *err)
             return err_pointer(err, STR("/?sort"));
         }
     } else if (l->query.count) {
-        l->sort = FIELD_ID;
+        l->sort = COLUMN_ID;
         l->down = true;
     }
-    l->newest = l->sort == FIELD_ID && l->down;
+    l->newest = l->sort == COLUMN_ID && l->down;
     return ERR_OK;
 }
 
@@ -247,7 +247,7 @@ static void add_keyset(const struct listing *l, struct sql *sql, enum phase phas
 {
     const struct entity_field *field = &l->type->fields[l->sort];
     const struct cursor *cursor = &l->cursor;
-    const bool by_id = l->sort == FIELD_ID;
+    const bool by_id = l->sort == COLUMN_ID;
     if (!cursor->given)
         return;
     if (by_id && l->newest && l->query.count && tx_backend(l->tx) == STORE_SQLITE) {
@@ -286,17 +286,17 @@ static void add_order(const struct listing *l, struct sql *sql)
 {
     const char *down = l->down ? " DESC" : "";
     sql_add(sql, " ORDER BY ");
-    if (l->sort == FIELD_ID && l->query.count && tx_backend(l->tx) == STORE_SQLITE && l->newest) {
+    if (l->sort == COLUMN_ID && l->query.count && tx_backend(l->tx) == STORE_SQLITE && l->newest) {
         sql_add(sql, "f.rowid DESC");
         return;
     }
-    if (l->sort != FIELD_ID) {
+    if (l->sort != COLUMN_ID) {
         sql_add(sql, "t.");
         sql_str(sql, l->type->fields[l->sort].column);
         sql_add(sql, down);
         sql_add(sql, l->down ? " NULLS LAST, " : " NULLS FIRST, ");
     }
-    sql_add(sql, l->query.count && l->frequent && l->sort == FIELD_ID ? "x.id" : "t.\"id\"");
+    sql_add(sql, l->query.count && l->frequent && l->sort == COLUMN_ID ? "x.id" : "t.\"id\"");
     sql_add(sql, down);
 }
 
@@ -368,7 +368,7 @@ static enum err_code add_row(const struct listing *l, struct stmt *stmt, bool pl
 {
     struct value values[TYPE_FIELDS_MAX];
     row_values(l->type, stmt, 0, values);
-    cursor->id = values[FIELD_ID].i64;
+    cursor->id = values[COLUMN_ID].i64;
     cursor->value = values[l->sort];
     if (cursor->value.text.ptr)
         cursor->value.text = arena_str(l->call->arena, cursor->value.text);
@@ -454,7 +454,7 @@ enum err_code entity_list_json(const struct entity_call *call, struct tx *tx, co
     const bool nothing = list->text.len && !l.query.count;
     if (!nothing)
         rc = add_rows(&l, PHASE_MAIN, l.limit, &count, &more, &last, out, err);
-    if (!rc && !nothing && !more && l.cursor.given && l.sort != FIELD_ID && l.down != l.cursor.null)
+    if (!rc && !nothing && !more && l.cursor.given && l.sort != COLUMN_ID && l.down != l.cursor.null)
         rc = add_rows(&l, l.down ? PHASE_NULLS : PHASE_VALUES, l.limit - count, &count, &more, &last, out,
                       err);
     buf_text(out, "],\"next\":");
@@ -529,7 +529,7 @@ enum err_code entity_each(const struct entity_call *call, struct tx *tx, const s
         return rc;
     stmt_stream(stmt);
     buf_init(&text, LIST_BYTES_MAX);
-    l.sort = FIELD_ID;
+    l.sort = COLUMN_ID;
     for (bool row = false; !rc && !(rc = stmt_step(stmt, &row, err)) && row;) {
         struct cursor cursor;
         const struct arena_mark mark = arena_mark(call->arena);
@@ -552,7 +552,7 @@ enum err_code entity_get_json(const struct entity_call *call, struct tx *tx, con
                               int64_t id, int64_t *out_version, struct buf *out, struct err *err)
 {
     const struct entity_list list = { .limit = 1 };
-    struct listing l = { .call = call, .tx = tx, .type = type, .list = &list, .sort = FIELD_ID };
+    struct listing l = { .call = call, .tx = tx, .type = type, .list = &list, .sort = COLUMN_ID };
     AUTO(sql_free_auto) struct sql *sql = sql_new();
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     struct cursor cursor = { 0 };
@@ -573,7 +573,7 @@ enum err_code entity_get_json(const struct entity_call *call, struct tx *tx, con
     if (!rc && !row)
         rc = err_set(err, ERR_NOT_FOUND, "entity.not_found", ARG_END);
     if (!rc && out_version)
-        *out_version = stmt_i64(stmt, FIELD_VERSION);
+        *out_version = stmt_i64(stmt, COLUMN_VERSION);
     if (!rc)
         rc = add_row(&l, stmt, call_sees_plain(call, type), &cursor, out, err);
     return rc;

@@ -52,7 +52,7 @@ static void add_changed(const struct write *w, const struct value *values, struc
 {
     bool any = false;
     buf_char(out, '{');
-    for (int i = FIELD_OWN; i < w->type->fields_count; i++) {
+    for (int i = COLUMN_OWN; i < w->type->fields_count; i++) {
         if (!w->changed[i])
             continue;
         if (any)
@@ -65,26 +65,26 @@ static void add_changed(const struct write *w, const struct value *values, struc
     buf_char(out, '}');
 }
 
-/* {"name": [before, after], ...} */
+/* {"name": {"before": ..., "after": ...}, ...} */
 static void add_history(const struct write *w, bool deleted, struct buf *out)
 {
     bool any = false;
     buf_char(out, '{');
-    for (int i = FIELD_OWN; i < w->type->fields_count; i++) {
+    for (int i = COLUMN_OWN; i < w->type->fields_count; i++) {
         if (!w->changed[i])
             continue;
         if (any)
             buf_char(out, ',');
         any = true;
         buf_str(out, w->type->fields[i].column);
-        buf_text(out, ":[");
+        buf_text(out, ":{\"before\":");
         add_member(&w->type->fields[i], &w->before[i], out);
-        buf_char(out, ',');
+        buf_text(out, ",\"after\":");
         if (deleted)
             buf_text(out, "null");
         else
             add_member(&w->type->fields[i], &w->after[i], out);
-        buf_char(out, ']');
+        buf_char(out, '}');
     }
     buf_char(out, '}');
 }
@@ -127,7 +127,7 @@ static enum err_code must_reach(const struct entity_call *call, struct tx *tx, c
 
 static enum err_code check_version(const struct write *w, int64_t version, struct err *err)
 {
-    const int64_t now = w->before[FIELD_VERSION].i64;
+    const int64_t now = w->before[COLUMN_VERSION].i64;
     if (!version || version == now)
         return ERR_OK;
     return err_set(err, ERR_STALE, "entity.stale", ARG_INT("yours", version), ARG_INT("now", now), ARG_END);
@@ -187,14 +187,14 @@ static void set_standard(struct write *w, int64_t version, bool created)
 {
     const int64_t now = clock_now(w->call->entity->config.clock);
     const int64_t user = w->call->who ? w->call->who->user_id : 0;
-    set_i64(w, FIELD_ID, w->id);
-    set_i64(w, FIELD_VERSION, version);
-    set_i64(w, FIELD_UPDATED_AT, now);
-    set_i64(w, FIELD_UPDATED_BY, user);
-    w->after[FIELD_UPDATED_BY].null = !user;
+    set_i64(w, COLUMN_ID, w->id);
+    set_i64(w, COLUMN_VERSION, version);
+    set_i64(w, COLUMN_UPDATED_AT, now);
+    set_i64(w, COLUMN_UPDATED_BY, user);
+    w->after[COLUMN_UPDATED_BY].null = !user;
     if (created) {
-        w->after[FIELD_CREATED_AT] = w->after[FIELD_UPDATED_AT];
-        w->after[FIELD_CREATED_BY] = w->after[FIELD_UPDATED_BY];
+        w->after[COLUMN_CREATED_AT] = w->after[COLUMN_UPDATED_AT];
+        w->after[COLUMN_CREATED_BY] = w->after[COLUMN_UPDATED_BY];
     }
 }
 
@@ -257,7 +257,7 @@ static enum err_code create(struct write *w, const json_t *fields, struct err *e
     if (rc)
         return rc;
     set_standard(w, 1, true);
-    for (int i = FIELD_OWN; i < w->type->fields_count; i++)
+    for (int i = COLUMN_OWN; i < w->type->fields_count; i++)
         w->changed[i] = !w->after[i].null;
     rc = rules_check(call, w->type, w->after, err);
     if (!rc)
@@ -346,7 +346,7 @@ static bool is_masked_form(const struct entity_field *field, const struct value 
 static bool merge_values(struct write *w, const struct value *given)
 {
     bool any = false;
-    for (int i = FIELD_OWN; i < w->type->fields_count; i++) {
+    for (int i = COLUMN_OWN; i < w->type->fields_count; i++) {
         const struct entity_field *field = &w->type->fields[i];
         w->after[i] = w->before[i];
         w->after[i].given = false;
@@ -371,14 +371,14 @@ static enum err_code read_patch(struct write *w, const json_t *patch, bool *out_
     if (!rc)
         *out_any = merge_values(w, given);
     if (!rc && has_hooks(call->entity, w->type, false)) {
-        memcpy(w->after, w->before, sizeof *w->after * FIELD_OWN);
+        memcpy(w->after, w->before, sizeof *w->after * COLUMN_OWN);
         rc = values_object(w, w->before, &before, err);
         if (!rc)
             rc = values_object(w, w->after, &after, err);
         struct entity_change change = { ENTITY_UPDATE, w->type, w->id, before, after };
         if (!rc)
             rc = run_hooks(call, w->tx, &change, false, err);
-        for (int i = 0; !rc && i < FIELD_OWN; i++)
+        for (int i = 0; !rc && i < COLUMN_OWN; i++)
             json_object_del(after, w->type->fields[i].name.ptr);
         if (!rc)
             rc = fields_read(w->type, after, FIELDS_ENGINE, call->arena, call->findings, given, err);
@@ -422,11 +422,11 @@ static enum err_code update(struct write *w, int64_t version, const json_t *patc
         rc = read_patch(w, patch, &any, err);
     if (rc)
         return rc;
-    *out_version = w->before[FIELD_VERSION].i64;
+    *out_version = w->before[COLUMN_VERSION].i64;
     if (!any)
         return ERR_OK;
     const int64_t next = *out_version + 1;
-    memcpy(w->after, w->before, sizeof *w->after * FIELD_OWN);
+    memcpy(w->after, w->before, sizeof *w->after * COLUMN_OWN);
     set_standard(w, next, false);
     rc = fields_required(w->type, w->after, call->findings, err);
     if (!rc)
@@ -499,15 +499,15 @@ static enum err_code delete (struct write *w, int64_t version, struct err *err) 
     if (!rc) rc = hooks_before_delete(w, err);
     if (!rc) rc = references_none(call->entity, w->tx, w->type, w->id, err);
     if (rc) return rc;
-    for (int i = FIELD_OWN; i < w->type->fields_count; i++) w->changed[i] = !w->before[i].null;
+    for (int i = COLUMN_OWN; i < w->type->fields_count; i++) w->changed[i] = !w->before[i].null;
     rc = row_delete(w, err);
     if (!rc) rc = common_delete(w->tx, w->type, w->id, err);
     if (!rc) rc = text_put(w->tx, w->type, w->id, w->before, NULL, err);
-    if (!rc) rc = write_history(w, "delete", w->before[FIELD_VERSION].i64 + 1, true, err);
+    if (!rc) rc = write_history(w, "delete", w->before[COLUMN_VERSION].i64 + 1, true, err);
     if (!rc) rc = audit(w, "delete", true, false, err);
     if (!rc) rc = hooks_after(w, ENTITY_DELETE, err);
     return rc ? rc
-              : event_after(call, w->tx, w->type, "record.deleted", w->id, w->before[FIELD_VERSION].i64 + 1,
+              : event_after(call, w->tx, w->type, "record.deleted", w->id, w->before[COLUMN_VERSION].i64 + 1,
                             err);
 }
 

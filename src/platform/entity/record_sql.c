@@ -253,7 +253,7 @@ enum err_code row_read(struct write *w, struct err *err)
         rc = err_set(err, ERR_NOT_FOUND, "entity.not_found", ARG_END);
     if (!rc)
         rc = row_values_keep(w->type, stmt, w->call->arena, w->before, err);
-    for (int i = FIELD_OWN; !rc && i < w->type->fields_count; i++)
+    for (int i = COLUMN_OWN; !rc && i < w->type->fields_count; i++)
         if (w->type->fields[i].mask)
             rc = value_unseal(w->call, w->type, i, w->id, true, &w->before[i], err);
     return rc;
@@ -262,7 +262,7 @@ enum err_code row_read(struct write *w, struct err *err)
 static enum err_code seal_values(struct write *w, struct value *values, struct err *err)
 {
     enum err_code rc = ERR_OK;
-    for (int i = FIELD_OWN; !rc && i < w->type->fields_count; i++)
+    for (int i = COLUMN_OWN; !rc && i < w->type->fields_count; i++)
         if (w->type->fields[i].mask)
             rc = value_seal(w->call, w->type, i, w->id, &values[i], err);
     return rc;
@@ -296,7 +296,7 @@ enum err_code row_update(struct write *w, struct err *err)
     buf_printf(&sql->text, "UPDATE \"%.*s\" SET ", STR_ARG(w->type->table));
     bool any = false;
     for (int i = 0; !rc && i < w->type->fields_count; i++) {
-        if (!w->changed[i] && i != FIELD_VERSION && i != FIELD_UPDATED_AT && i != FIELD_UPDATED_BY)
+        if (!w->changed[i] && i != COLUMN_VERSION && i != COLUMN_UPDATED_AT && i != COLUMN_UPDATED_BY)
             continue;
         if (w->type->fields[i].mask)
             rc = value_seal(w->call, w->type, i, w->id, &values[i], err);
@@ -309,14 +309,14 @@ enum err_code row_update(struct write *w, struct err *err)
     sql_add(sql, " WHERE \"id\" = ");
     sql_i64(sql, w->id);
     sql_add(sql, " AND \"version\" = ");
-    sql_i64(sql, w->before[FIELD_VERSION].i64);
+    sql_i64(sql, w->before[COLUMN_VERSION].i64);
     if (!rc)
         rc = sql_prepare(sql, w->tx, &stmt, err);
     if (!rc)
         rc = explain_duplicate(w->type, stmt_run(stmt, &changes, err), err);
     if (!rc && !changes)
-        rc = err_set(err, ERR_STALE, "entity.stale", ARG_INT("yours", w->before[FIELD_VERSION].i64),
-                     ARG_INT("now", w->before[FIELD_VERSION].i64 + 1), ARG_END);
+        rc = err_set(err, ERR_STALE, "entity.stale", ARG_INT("yours", w->before[COLUMN_VERSION].i64),
+                     ARG_INT("now", w->before[COLUMN_VERSION].i64 + 1), ARG_END);
     return rc;
 }
 
@@ -339,7 +339,7 @@ enum err_code record_json_open(const struct entity_call *call, const struct enti
         const struct entity_field *field = &type->fields[i];
         if (field->mask) {
             const enum err_code rc =
-                value_unseal(call, type, i, values[FIELD_ID].i64, plain, &values[i], err);
+                value_unseal(call, type, i, values[COLUMN_ID].i64, plain, &values[i], err);
             if (rc)
                 return rc;
         }

@@ -121,11 +121,11 @@ static enum err_code want_all(struct sync *s, struct err *err)
         rc = want_group(s, PART_INDEX, &type->indexes[i], err);
     for (int i = 0; !rc && i < type->sortable_count; i++)
         rc = want_index(s, PART_INDEX, &type->sortable[i], 1, err);
-    for (int i = FIELD_OWN; !rc && i < type->fields_count; i++)
+    for (int i = COLUMN_OWN; !rc && i < type->fields_count; i++)
         if (type->fields[i].indexed)
             rc = want_index(s, PART_INDEX, &i, 1, err);
     /* a list in its usual order within one organisation */
-    if (!rc && type->scope_org >= 0 && type->sort != FIELD_ID && type->sort != type->scope_org)
+    if (!rc && type->scope_org >= 0 && type->sort != COLUMN_ID && type->sort != type->scope_org)
         rc = want_index(s, PART_INDEX, (const int[]) { type->scope_org, type->sort }, 2, err);
     if (!rc && type->search_count)
         rc = want(s, PART_TEXT, STR("*text"), text_definition(s), err);
@@ -217,9 +217,9 @@ static enum err_code create_table(struct sync *s, struct err *err)
     buf_printf(&sql, "CREATE TABLE \"%.*s\" (", STR_ARG(s->type->table));
     for (int i = 0; i < s->type->fields_count; i++) {
         const struct entity_field *field = &s->type->fields[i];
-        const char *more = i == FIELD_ID                                 ? " PRIMARY KEY"
-                           : i == FIELD_VERSION || i == FIELD_CREATED_AT ? " NOT NULL"
-                                                                         : "";
+        const char *more = i == COLUMN_ID                                  ? " PRIMARY KEY"
+                           : i == COLUMN_VERSION || i == COLUMN_CREATED_AT ? " NOT NULL"
+                                                                           : "";
         buf_printf(&sql, "%s%.*s %s%s", i ? ", " : "", STR_ARG(field->column), SQL_TYPES[field->kind], more);
     }
     buf_text(&sql, ") {strict};");

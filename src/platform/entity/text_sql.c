@@ -226,7 +226,7 @@ enum err_code text_fill(struct tx *tx, const struct entity_type *type, struct er
     struct value values[TYPE_FIELDS_MAX];
     for (bool row = false; !(rc = stmt_step(stmt, &row, err)) && row;) {
         row_values(type, stmt, 0, values);
-        rc = text_put(tx, type, values[FIELD_ID].i64, NULL, values, err);
+        rc = text_put(tx, type, values[COLUMN_ID].i64, NULL, values, err);
         if (rc)
             return rc;
     }

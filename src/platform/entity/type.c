@@ -145,18 +145,18 @@ struct ready_field {
     const char *ref;
 };
 
-static const struct ready_field STANDARD[FIELD_OWN] = {
-    [FIELD_ID] = { "id", VALUE_REF, "\xe5\x86\x85\xe9\x83\xa8\xe7\xbc\x96\xe5\x8f\xb7", "Id", 0, 0, 1, 1,
-                   NULL },
-    [FIELD_VERSION] = { "version", VALUE_INTEGER, "\xe7\x89\x88\xe6\x9c\xac", "Version", 0, 0, 1, 0, NULL },
-    [FIELD_CREATED_AT] = { "created_at", VALUE_INSTANT, "\xe5\x88\x9b\xe5\xbb\xba\xe6\x97\xb6\xe9\x97\xb4",
-                           "Created", 0, 0, 1, 1, NULL },
-    [FIELD_CREATED_BY] = { "created_by", VALUE_REF, "\xe5\x88\x9b\xe5\xbb\xba\xe4\xba\xba", "Created by", 0,
-                           0, 1, 1, "core.user" },
-    [FIELD_UPDATED_AT] = { "updated_at", VALUE_INSTANT, "\xe6\x9b\xb4\xe6\x96\xb0\xe6\x97\xb6\xe9\x97\xb4",
-                           "Updated", 0, 0, 1, 1, NULL },
-    [FIELD_UPDATED_BY] = { "updated_by", VALUE_REF, "\xe6\x9b\xb4\xe6\x96\xb0\xe4\xba\xba", "Updated by", 0,
-                           0, 1, 1, "core.user" },
+static const struct ready_field STANDARD[COLUMN_OWN] = {
+    [COLUMN_ID] = { "id", VALUE_REF, "\xe5\x86\x85\xe9\x83\xa8\xe7\xbc\x96\xe5\x8f\xb7", "Id", 0, 0, 1, 1,
+                    NULL },
+    [COLUMN_VERSION] = { "version", VALUE_INTEGER, "\xe7\x89\x88\xe6\x9c\xac", "Version", 0, 0, 1, 0, NULL },
+    [COLUMN_CREATED_AT] = { "created_at", VALUE_INSTANT, "\xe5\x88\x9b\xe5\xbb\xba\xe6\x97\xb6\xe9\x97\xb4",
+                            "Created", 0, 0, 1, 1, NULL },
+    [COLUMN_CREATED_BY] = { "created_by", VALUE_REF, "\xe5\x88\x9b\xe5\xbb\xba\xe4\xba\xba", "Created by", 0,
+                            0, 1, 1, "core.user" },
+    [COLUMN_UPDATED_AT] = { "updated_at", VALUE_INSTANT, "\xe6\x9b\xb4\xe6\x96\xb0\xe6\x97\xb6\xe9\x97\xb4",
+                            "Updated", 0, 0, 1, 1, NULL },
+    [COLUMN_UPDATED_BY] = { "updated_by", VALUE_REF, "\xe6\x9b\xb4\xe6\x96\xb0\xe4\xba\xba", "Updated by", 0,
+                            0, 1, 1, "core.user" },
 };
 
 #define COMMON_MAX 8
@@ -705,7 +705,7 @@ static int scope_field(struct reading *r, json_t *scope, const char *dimension, 
         return -1;
     const size_t mark = enter(r, dimension);
     const int field = type_field(r->type, str_from(name));
-    if (field < 0 || r->type->fields[field].kind != VALUE_REF || (user && field == FIELD_ID))
+    if (field < 0 || r->type->fields[field].kind != VALUE_REF || (user && field == COLUMN_ID))
         fault(r, "type.scope_field", str_from(name));
     else
         r->type->fields[field].indexed = true;
@@ -852,7 +852,7 @@ static void read_sort(struct reading *r, json_t *schema)
 {
     struct entity_type *type = r->type;
     json_t *list = json_object_get(schema, "x-sort");
-    type->sort = FIELD_ID;
+    type->sort = COLUMN_ID;
     type->sort_down = true;
     bool down = false;
     type->sortable_count = read_names(r, list, "x-sort", &type->sortable, &down);
@@ -865,7 +865,7 @@ static void read_sort(struct reading *r, json_t *schema)
         }
         field->sortable = field->filterable = true;
     }
-    type->fields[FIELD_ID].sortable = true;
+    type->fields[COLUMN_ID].sortable = true;
     if (type->sortable_count) {
         type->sort = type->sortable[0];
         type->sort_down = down;
@@ -898,7 +898,7 @@ static void read_label(struct reading *r, json_t *schema)
         if (field >= 0 && r->type->fields[field].mask)
             field = -1;
     }
-    r->type->label = field < 0 ? FIELD_ID : field;
+    r->type->label = field < 0 ? COLUMN_ID : field;
 }
 
 static void read_keys(struct reading *r, json_t *schema)
@@ -915,7 +915,7 @@ static void read_keys(struct reading *r, json_t *schema)
     for (int i = 0; i < type->key.count; i++)
         type->fields[type->key.fields[i]].filterable = true;
     type->uniques_count = read_groups(r, schema, "x-unique", &type->uniques, type->fields_count);
-    for (int i = FIELD_OWN; i < type->fields_count && type->uniques; i++)
+    for (int i = COLUMN_OWN; i < type->fields_count && type->uniques; i++)
         if (type->fields[i].unique)
             type->uniques[type->uniques_count++] = (struct field_group) { { i }, 1 };
     type->indexes_count = read_groups(r, schema, "x-index", &type->indexes, 0);
@@ -963,7 +963,7 @@ static void read_type(struct reading *r, json_t *schema)
     type->fields = take(r, TYPE_FIELDS_MAX, sizeof *type->fields);
     if (r->rc)
         return;
-    for (int i = 0; i < FIELD_OWN; i++)
+    for (int i = 0; i < COLUMN_OWN; i++)
         add_ready(r, &STANDARD[i], true);
     for (const struct ready_field *ready = COMMON[type->kind]; ready->name; ready++)
         if (!json_object_get(properties, ready->name))
@@ -1061,7 +1061,8 @@ static void link_type(struct types *types, struct entity_type *type, struct find
 {
     for (int i = 0; i < type->fields_count; i++) {
         struct entity_field *field = &type->fields[i];
-        if (field->common && !field->schema && !relation_find(field->shape.ref) && !types_find(types, field->shape.ref))
+        if (field->common && !field->schema && !relation_find(field->shape.ref) &&
+            !types_find(types, field->shape.ref))
             field->shape.ref = (struct str) { 0 };
         link_shape(types, type, &field->shape, field->name.ptr, findings);
     }

@@ -103,13 +103,13 @@ struct shape_member {
 
 /* The columns that every table has; they are the first fields of every type. */
 enum {
-    FIELD_ID,
-    FIELD_VERSION,
-    FIELD_CREATED_AT,
-    FIELD_CREATED_BY,
-    FIELD_UPDATED_AT,
-    FIELD_UPDATED_BY,
-    FIELD_OWN /* the first that the type brings */
+    COLUMN_ID,
+    COLUMN_VERSION,
+    COLUMN_CREATED_AT,
+    COLUMN_CREATED_BY,
+    COLUMN_UPDATED_AT,
+    COLUMN_UPDATED_BY,
+    COLUMN_OWN /* the first that the type brings */
 };
 
 struct entity_field {
@@ -119,7 +119,7 @@ struct entity_field {
     enum value_kind kind;
     enum field_mask mask; /* MASK_NONE = not sensitive; else sealed at rest */
     bool required, read_only, unique, sortable, filterable, indexed, searched, money, hidden;
-    bool standard; /* one of those before FIELD_OWN */
+    bool standard; /* one of those before COLUMN_OWN */
     bool common;   /* comes with the kind of the type */
     struct shape shape;
     json_t *fallback; /* default, or NULL */
@@ -146,7 +146,7 @@ struct entity_type {
     struct str title[LANG__COUNT], help[LANG__COUNT];
     struct entity_field *fields;
     int fields_count;
-    int label;                   /* field that names a record; FIELD_ID where there is none */
+    int label;                   /* field that names a record; COLUMN_ID where there is none */
     struct field_group key;      /* x-key: the natural key, unique */
     struct field_group *uniques; /* further unique groups, those of one field too */
     int uniques_count;
@@ -154,7 +154,7 @@ struct entity_type {
     int indexes_count;
     int *search, *list, *sortable; /* fields in the order of x-search, x-list, x-sort */
     int search_count, list_count, sortable_count;
-    int sort; /* default order; FIELD_ID downwards = newest first */
+    int sort; /* default order; COLUMN_ID downwards = newest first */
     bool sort_down;
     int scope_org, scope_grid, scope_subject, scope_own; /* fields that carry the dimension, -1 = none */
     bool scoped;             /* x-scope is there; else only a grant of everything sees the type */

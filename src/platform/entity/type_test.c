@@ -80,7 +80,7 @@ static void test_whole(void **state)
     test_ok(type_field(type, STR("grid")) < 0 && type_field(type, STR("nope")) < 0, "left out");
     test_ok(type->sort == type_field(type, STR("opened_at")) && type->sort_down, "sort");
     test_ok(type->key.count == 1 && type->key.fields[0] == type_field(type, STR("number")), "key");
-    test_ok(type->scope_own == FIELD_CREATED_BY && type->scoped, "scope");
+    test_ok(type->scope_own == COLUMN_CREATED_BY && type->scoped, "scope");
     test_ok(type->label == type_field(type, STR("title")), "label");
     types_free(types);
     arena_free(arena);

@@ -464,7 +464,7 @@ enum err_code fields_required(const struct entity_type *type, const struct value
                               struct findings *findings, struct err *err)
 {
     struct check c = { .findings = findings, .err = err };
-    for (int i = FIELD_OWN; i < type->fields_count; i++)
+    for (int i = COLUMN_OWN; i < type->fields_count; i++)
         if (type->fields[i].required && values[i].null) {
             const size_t mark = enter(&c, type->fields[i].name);
             (void)fault(&c, "entity.required");
@@ -493,7 +493,7 @@ enum err_code fields_read(const struct entity_type *type, const json_t *object, 
     }
     if (!(mode & FIELDS_CREATE))
         return c.rc;
-    for (int i = FIELD_OWN; i < type->fields_count; i++) {
+    for (int i = COLUMN_OWN; i < type->fields_count; i++) {
         struct value *value = &values[i];
         const struct entity_field *field = &type->fields[i];
         if (!value->given) {

@@ -35,7 +35,7 @@ CREATE INDEX cases_subject ON cases (subject);
 CREATE INDEX cases_org ON cases (org);
 CREATE INDEX cases_open ON cases (closed_at, type);
 
--- What changed in a record: one row a version after the first, {"field": [before, after]}.
+-- What changed in a record: one row a version after the first, {"field": {"before": ..., "after": ...}}.
 CREATE TABLE record_history (
     id {i64} PRIMARY KEY,
     type {text} NOT NULL,

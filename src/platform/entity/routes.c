@@ -1,0 +1,527 @@
+/* routes.c - see routes.h: requests become calls of the engine, and answers become replies. */
+#include "platform/entity/routes.h"
+
+#include "platform/audit/audit.h"
+#include "platform/entity/internal.h"
+
+#define LIST_REPLY_MAX ((size_t)32 << 20)
+
+/* What a store function needs; lives in the request's arena. */
+struct work {
+    struct entity_call call;
+    const struct entity_type *type;
+    struct entity_list list;
+    int64_t id, version;
+    const json_t *json;
+    struct buf *out;
+    json_t *made;
+    int64_t count;
+    bool exact;
+};
+
+/* ---- what every handler does first and last ---- */
+
+enum err_code entity_call_of(const struct entity_routes *routes, struct request *req, struct entity_call *out,
+                             struct err *err)
+{
+    struct findings *findings = arena_alloc(req->arena, 1, sizeof *findings);
+    const enum err_code rc = findings ? findings_init(findings, req->arena, err) : err_nomem(err);
+    if (rc)
+        return rc;
+    const struct str labels = request_query(req, "labels");
+    *out = (struct entity_call) {
+        .entity = routes->entity,
+        .who = req->who,
+        .lang = req->lang,
+        .arena = req->arena,
+        .findings = findings,
+        .labels = labels.len && !str_eq(labels, STR("0")),
+        .remote = req->remote,
+        .request_id = req->id,
+    };
+    return ERR_OK;
+}
+
+static enum err_code work_begin(struct request *req, struct work *work, struct err *err)
+{
+    const struct entity_routes *routes = req->ctx;
+    char full[2 * PACK_NAME_MAX + 2];
+    const struct str pack = request_path(req, "pack"), type = request_path(req, "type");
+    *work = (struct work) { 0 };
+    (void)snprintf(full, sizeof full, "%.*s.%.*s", STR_ARG(pack), STR_ARG(type));
+    work->type =
+        pack.len > PACK_NAME_MAX || type.len > PACK_NAME_MAX ? NULL : entity_type_find(routes->entity, full);
+    if (!work->type)
+        return err_set(err, ERR_NOT_FOUND, "entity.no_type", ARG_TEXT("type", full), ARG_END);
+    return entity_call_of(routes, req, &work->call, err);
+}
+
+/* All faults of a record become errors[] of the problem. */
+static enum err_code work_failed(struct request *req, const struct work *work, enum err_code rc,
+                                 struct err *err)
+{
+    const struct findings *findings = work->call.findings;
+    if (rc == ERR_INVALID && findings && findings->count) {
+        for (int i = 0; i < findings->count; i++)
+            request_finding(req, &findings->items[i]);
+        return request_findings_end(req, err);
+    }
+    if (rc == ERR_STALE && err->args[0].name && err->args[1].name)
+        return request_check_version(req, err->args[0].number, err->args[1].number, err);
+    return rc;
+}
+
+static void clear_findings(struct work *work)
+{
+    work->call.findings->count = work->call.findings->more = 0; /* the function may run twice */
+}
+
+/* Reading what is sealed, in the clear, is an act. */
+static enum err_code tell_reveal(struct request *req, const struct work *work, struct err *err)
+{
+    const struct entity_routes *routes = req->ctx;
+    const struct principal *who = req->who;
+    if (!routes->audit || !work->type->sensitive || !call_sees_plain(&work->call, work->type))
+        return ERR_OK;
+    const struct audit_line line = {
+        .action = "reveal",
+        .object_type = work->type->full,
+        .object_id = work->id,
+        .detail = work->id ? (struct str) { 0 } : work->list.filter,
+        .user_id = who ? who->user_id : 0,
+        .user_name = who ? who->login : (struct str) { 0 },
+        .remote = req->remote,
+        .request_id = req->id,
+    };
+    return audit_read(routes->audit, &line, err);
+}
+
+/* ---- lists ---- */
+
+static enum err_code list_fn(struct tx *tx, void *arg, struct err *err)
+{
+    struct work *work = arg;
+    buf_clear(work->out);
+    return entity_list_json(&work->call, tx, work->type, &work->list, work->out, err);
+}
+
+static enum err_code count_fn(struct tx *tx, void *arg, struct err *err)
+{
+    struct work *work = arg;
+    return entity_count(&work->call, tx, work->type, &work->list, &work->count, &work->exact, err);
+}
+
+static enum err_code reply_count(struct work *work, struct reply *reply, struct err *err)
+{
+    return reply_json(reply, json_pack("{s:I, s:b}", "count", (json_int_t)work->count, "exact", work->exact),
+                      err);
+}
+
+/* GET /api/v1/{pack}/{type} */
+static enum err_code records_list(struct request *req, struct reply *reply, struct err *err)
+{
+    const struct entity_routes *routes = req->ctx;
+    struct work work;
+    struct buf out;
+    int64_t limit = 0, count = 0;
+    enum err_code rc = work_begin(req, &work, err);
+    if (!rc)
+        rc = request_query_i64(req, "limit", 1, ENTITY_PAGE_MAX, 50, &limit, err);
+    if (!rc)
+        rc = request_query_i64(req, "count", 0, 1, 0, &count, err);
+    if (rc)
+        return rc;
+    work.list = (struct entity_list) { .filter = request_query(req, "filter"),
+                                       .text = request_query(req, "q"),
+                                       .sort = request_query(req, "sort"),
+                                       .after = request_query(req, "after"),
+                                       .limit = (int)limit };
+    if (count) {
+        work.list.after = (struct str) { 0 };
+        rc = store_read(routes->store, count_fn, &work, err);
+        return rc ? rc : reply_count(&work, reply, err);
+    }
+    buf_init(&out, LIST_REPLY_MAX);
+    work.out = &out;
+    rc = tell_reveal(req, &work, err);
+    if (!rc)
+        rc = store_read(routes->store, list_fn, &work, err);
+    if (!rc)
+        reply_json_text(reply, buf_get(&out));
+    buf_done(&out);
+    return rc;
+}
+
+/* ---- one record ---- */
+
+static enum err_code get_fn(struct tx *tx, void *arg, struct err *err)
+{
+    struct work *work = arg;
+    buf_clear(work->out);
+    return entity_get_json(&work->call, tx, work->type, work->id, &work->version, work->out, err);
+}
+
+static enum err_code create_fn(struct tx *tx, void *arg, struct err *err)
+{
+    struct work *work = arg;
+    clear_findings(work);
+    const enum err_code rc = entity_create(&work->call, tx, work->type, work->json, &work->id, err);
+    return rc ? rc : get_fn(tx, arg, err);
+}
+
+static enum err_code update_fn(struct tx *tx, void *arg, struct err *err)
+{
+    struct work *work = arg;
+    int64_t version = 0;
+    clear_findings(work);
+    const enum err_code rc =
+        entity_update(&work->call, tx, work->type, work->id, work->count, work->json, &version, err);
+    return rc ? rc : get_fn(tx, arg, err);
+}
+
+static enum err_code delete_fn(struct tx *tx, void *arg, struct err *err)
+{
+    struct work *work = arg;
+    return entity_delete(&work->call, tx, work->type, work->id, work->count, err);
+}
+
+static enum err_code history_fn(struct tx *tx, void *arg, struct err *err)
+{
+    struct work *work = arg;
+    buf_clear(work->out);
+    return entity_history_json(&work->call, tx, work->type, work->id, work->out, err);
+}
+
+/* Runs `fn` and replies with the record it left in work.out. */
+static enum err_code run(struct request *req, struct work *work, store_fn fn, bool write, struct reply *reply,
+                         struct err *err)
+{
+    const struct entity_routes *routes = req->ctx;
+    struct buf out;
+    buf_init(&out, LIST_REPLY_MAX);
+    work->out = &out;
+    enum err_code rc =
+        write ? store_write(routes->store, fn, work, err) : store_read(routes->store, fn, work, err);
+    if (rc)
+        rc = work_failed(req, work, rc, err);
+    else
+        reply_json_text(reply, buf_get(&out));
+    buf_done(&out);
+    return rc;
+}
+
+/* GET /api/v1/{pack}/{type}/{id} */
+static enum err_code record_get(struct request *req, struct reply *reply, struct err *err)
+{
+    struct work work;
+    enum err_code rc = work_begin(req, &work, err);
+    if (!rc)
+        rc = request_path_id(req, "id", &work.id, err);
+    if (!rc)
+        rc = tell_reveal(req, &work, err);
+    if (!rc)
+        rc = run(req, &work, get_fn, false, reply, err);
+    if (!rc)
+        reply_version(reply, work.version);
+    return rc;
+}
+
+/* GET /api/v1/{pack}/{type}/{id}/history */
+static enum err_code record_history(struct request *req, struct reply *reply, struct err *err)
+{
+    struct work work;
+    enum err_code rc = work_begin(req, &work, err);
+    if (!rc)
+        rc = request_path_id(req, "id", &work.id, err);
+    return rc ? rc : run(req, &work, history_fn, false, reply, err);
+}
+
+/* POST /api/v1/{pack}/{type} */
+static enum err_code record_create(struct request *req, struct reply *reply, struct err *err)
+{
+    struct work work;
+    json_t *json = NULL;
+    enum err_code rc = work_begin(req, &work, err);
+    if (!rc)
+        rc = request_json(req, &json, err);
+    if (rc)
+        return rc;
+    work.json = json;
+    rc = run(req, &work, create_fn, true, reply, err);
+    if (rc)
+        return rc;
+    const struct str location = arena_printf(req->arena, "/api/v1/%.*s/%.*s/%lld", STR_ARG(work.type->pack),
+                                             STR_ARG(work.type->name), (long long)work.id);
+    if (!location.ptr)
+        return err_nomem(err);
+    reply_created(reply, location);
+    reply_version(reply, work.version);
+    return ERR_OK;
+}
+
+/* The version of If-Match; "*" is whatever it is now. */
+static enum err_code read_match(struct request *req, struct work *work, struct err *err)
+{
+    int64_t version = 0;
+    enum err_code rc = request_path_id(req, "id", &work->id, err);
+    if (!rc)
+        rc = request_if_match(req, &version, err);
+    work->count = version < 0 ? 0 : version;
+    if (!rc && version == 0) /* no record has it, so it is stale */
+        work->count = -1;
+    return rc;
+}
+
+/* PATCH /api/v1/{pack}/{type}/{id} */
+static enum err_code record_update(struct request *req, struct reply *reply, struct err *err)
+{
+    struct work work;
+    json_t *json = NULL;
+    enum err_code rc = work_begin(req, &work, err);
+    if (!rc)
+        rc = read_match(req, &work, err);
+    if (!rc)
+        rc = request_json(req, &json, err);
+    work.json = json;
+    if (!rc)
+        rc = run(req, &work, update_fn, true, reply, err);
+    if (!rc)
+        reply_version(reply, work.version);
+    return rc;
+}
+
+/* DELETE /api/v1/{pack}/{type}/{id} */
+static enum err_code record_delete(struct request *req, struct reply *reply, struct err *err)
+{
+    const struct entity_routes *routes = req->ctx;
+    struct work work;
+    enum err_code rc = work_begin(req, &work, err);
+    if (!rc)
+        rc = read_match(req, &work, err);
+    if (!rc)
+        rc = store_write(routes->store, delete_fn, &work, err);
+    if (rc)
+        return work_failed(req, &work, rc, err);
+    reply_empty(reply);
+    return ERR_OK;
+}
+
+/* ---- types ---- */
+
+static enum err_code types_fn(struct tx *tx, void *arg, struct err *err)
+{
+    struct work *work = arg;
+    json_decref(work->made);
+    work->made = NULL;
+    return entity_type_json(&work->call, tx, work->type, &work->made, err);
+}
+
+/* GET /api/v1/core/types/{pack}/{type} */
+static enum err_code type_get(struct request *req, struct reply *reply, struct err *err)
+{
+    const struct entity_routes *routes = req->ctx;
+    struct work work;
+    enum err_code rc = work_begin(req, &work, err);
+    if (!rc && call_may(&work.call, work.type, "read", err))
+        rc = err_set(err, ERR_NOT_FOUND, "entity.no_type", ARG_STR("type", work.type->full), ARG_END);
+    if (!rc)
+        rc = store_read(routes->store, types_fn, &work, err);
+    if (rc) {
+        json_decref(work.made);
+        return rc;
+    }
+    return reply_json(reply, work.made, err);
+}
+
+/* GET /api/v1/core/types */
+static enum err_code types_list(struct request *req, struct reply *reply, struct err *err)
+{
+    const struct entity_routes *routes = req->ctx;
+    static const char *const kinds[TYPE_KIND__COUNT] = { "plain", "subject", "fact", "case" };
+    static const char *const actions[] = { "read",   "create", "update",   "delete",
+                                           "import", "export", "sensitive" };
+    struct entity_call call;
+    const enum err_code rc = entity_call_of(routes, req, &call, err);
+    if (rc)
+        return rc;
+    json_t *items = json_array();
+    for (int i = 0; i < types_count(entity_types(routes->entity)); i++) {
+        const struct entity_type *type = types_at(entity_types(routes->entity), i);
+        json_t *permissions = json_array();
+        if (call_may(&call, type, "read", NULL)) {
+            json_decref(permissions);
+            continue;
+        }
+        for (size_t n = 0; n < sizeof actions / sizeof *actions; n++)
+            if (!call_may(&call, type, actions[n], NULL))
+                json_array_append_new(permissions, json_string(actions[n]));
+        json_array_append_new(items, json_pack("{s:s, s:s, s:s, s:s, s:b, s:o}", "pack", type->pack.ptr,
+                                               "type", type->name.ptr, "kind", kinds[type->kind], "title",
+                                               type->title[req->lang].ptr, "search", type->search_count > 0,
+                                               "permissions", permissions));
+    }
+    return reply_json(reply, json_pack("{s:o}", "items", items), err);
+}
+
+/* GET /api/v1/core/openapi.json */
+static enum err_code openapi(struct request *req, struct reply *reply, struct err *err)
+{
+    struct entity_call call;
+    json_t *json = NULL;
+    enum err_code rc = entity_call_of(req->ctx, req, &call, err);
+    if (!rc)
+        rc = entity_openapi(&call, &json, err);
+    return rc ? rc : reply_json(reply, json, err);
+}
+
+/* ---- what packs show ---- */
+
+static const char *title_in(const json_t *titles, enum lang lang)
+{
+    return json_string_value(json_object_get(titles, lang_name(lang)));
+}
+
+/* The permission one needs to see an entry, and its own title; NULL permission: everybody. */
+static bool menu_entry(const struct entity_routes *routes, const struct entity_call *call,
+                       const json_t *entry, json_t *out)
+{
+    const char *type_name = json_string_value(json_object_get(entry, "type"));
+    const char *page = json_string_value(json_object_get(entry, "page"));
+    const char *title = title_in(json_object_get(entry, "title"), call->lang);
+    const char *permission = json_string_value(json_object_get(entry, "permission"));
+    if (type_name) {
+        const struct entity_type *type = entity_type_find(routes->entity, type_name);
+        if (!type || call_may(call, type, "read", NULL))
+            return false;
+        title = title ? title : type->title[call->lang].ptr;
+    }
+    if (page && !title) {
+        const char *dot = strchr(page, '.');
+        const struct pack *pack =
+            dot ? packs_find(routes->packs, (struct str) { page, (size_t)(dot - page) }) : NULL;
+        const struct pack_file *file = pack ? pack_file_find(pack, PACK_PAGES, str_from(dot + 1)) : NULL;
+        title = file ? title_in(json_object_get(file->json, "title"), call->lang) : NULL;
+    }
+    if (permission && !call_is_engine(call) && !principal_may(call->who, str_from(permission)))
+        return false;
+    const char *name;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)entry, name,
+                        value) if (strcmp(name, "title") != 0 && strcmp(name, "items") != 0)
+        json_object_set(out, name, value);
+    if (title)
+        json_object_set_new(out, "title", json_string(title));
+    return true;
+}
+
+/* The group of that title, made when there is none: packs add to each other's groups. */
+static json_t *menu_group(json_t *menu, const json_t *group, enum lang lang)
+{
+    const char *title = title_in(json_object_get(group, "title"), lang);
+    size_t i;
+    json_t *one;
+    json_array_foreach(menu, i, one) if (title &&
+                                         !strcmp(title, json_string_value(json_object_get(
+                                                            one, "title")))) return json_object_get(one,
+                                                                                                    "items");
+    json_t *items = json_array();
+    json_t *made = json_pack("{s:s, s:o}", "title", title ? title : "", "items", items);
+    if (json_object_get(group, "icon"))
+        json_object_set(made, "icon", json_object_get(group, "icon"));
+    json_array_append_new(menu, made);
+    return items;
+}
+
+/* GET /api/v1/core/menu */
+static enum err_code menu_get(struct request *req, struct reply *reply, struct err *err)
+{
+    const struct entity_routes *routes = req->ctx;
+    struct entity_call call;
+    const enum err_code rc = entity_call_of(routes, req, &call, err);
+    if (rc)
+        return rc;
+    json_t *menu = json_array(), *group, *entry;
+    size_t i, n;
+    for (int p = packs_count(routes->packs) - 1; p >= 0; p--) { /* applications before the platform */
+        json_array_foreach(json_object_get(packs_at(routes->packs, p)->json, "menu"), i, group)
+        {
+            json_t *items = menu_group(menu, group, req->lang);
+            json_array_foreach(json_object_get(group, "items"), n, entry)
+            {
+                json_t *out = json_object();
+                if (menu_entry(routes, &call, entry, out))
+                    json_array_append_new(items, out);
+                else
+                    json_decref(out);
+            }
+        }
+    }
+    for (i = json_array_size(menu); i-- > 0;)
+        if (!json_array_size(json_object_get(json_array_get(menu, i), "items")))
+            json_array_remove(menu, i);
+    return reply_json(reply, json_pack("{s:o}", "items", menu), err);
+}
+
+/* GET /api/v1/core/pages/{pack}/{name} */
+static enum err_code page_get(struct request *req, struct reply *reply, struct err *err)
+{
+    const struct entity_routes *routes = req->ctx;
+    const struct pack *pack = packs_find(routes->packs, request_path(req, "pack"));
+    const struct pack_file *file = pack ? pack_file_find(pack, PACK_PAGES, request_path(req, "name")) : NULL;
+    if (!file || !file->json)
+        return err_set(err, ERR_NOT_FOUND, "entity.no_page", ARG_STR("page", request_path(req, "name")),
+                       ARG_END);
+    const char *permission = json_string_value(json_object_get(file->json, "permission"));
+    if (permission && !principal_may(req->who, str_from(permission)))
+        return err_set(err, ERR_FORBIDDEN, "entity.forbidden", ARG_TEXT("permission", permission), ARG_END);
+    return reply_json(reply, json_incref(file->json), err);
+}
+
+static void add_word(void *arg, struct str key, struct str word)
+{
+    struct buf *out = arg;
+    buf_char(out, out->len > 1 ? ',' : ' ');
+    buf_json(out, key);
+    buf_char(out, ':');
+    buf_json(out, word);
+}
+
+/* GET /api/v1/core/words?lang= */
+static enum err_code words_list(struct request *req, struct reply *reply, struct err *err)
+{
+    const struct entity_routes *routes = req->ctx;
+    const struct str asked = request_query(req, "lang");
+    struct buf out;
+    buf_init(&out, 4 << 20);
+    buf_char(&out, '{');
+    words_each(routes->words, asked.len ? lang_from(asked) : req->lang, add_word, &out);
+    buf_char(&out, '}');
+    const enum err_code rc = buf_check(&out, err);
+    if (!rc)
+        reply_json_text(reply, buf_get(&out));
+    buf_done(&out);
+    return rc;
+}
+
+/* clang-format off */
+static const struct route ROUTES[] = {
+    { "GET",    "/api/v1/core/types",                     "*",                      types_list,     0 },
+    { "GET",    "/api/v1/core/types/{pack}/{type}",       "*",                      type_get,       0 },
+    { "GET",    "/api/v1/core/openapi.json",              "*",                      openapi,        0 },
+    { "GET",    "/api/v1/core/menu",                      "*",                      menu_get,       0 },
+    { "GET",    "/api/v1/core/pages/{pack}/{name}",       "*",                      page_get,       0 },
+    { "GET",    "/api/v1/core/words",                     "",                       words_list,     0 },
+    { "GET",    "/api/v1/{pack}/{type}",                  "{pack}.{type}.read",     records_list,   0 },
+    { "POST",   "/api/v1/{pack}/{type}",                  "{pack}.{type}.create",   record_create,  0 },
+    { "GET",    "/api/v1/{pack}/{type}/{id}",             "{pack}.{type}.read",     record_get,     0 },
+    { "PATCH",  "/api/v1/{pack}/{type}/{id}",             "{pack}.{type}.update",   record_update,  0 },
+    { "DELETE", "/api/v1/{pack}/{type}/{id}",             "{pack}.{type}.delete",   record_delete,  0 },
+    { "GET",    "/api/v1/{pack}/{type}/{id}/history",     "{pack}.{type}.read",     record_history, 0 },
+    { 0 },
+};
+/* clang-format on */
+
+enum err_code entity_routes_add(struct http_server *server, struct entity_routes *routes, struct err *err)
+{
+    return http_add_routes(server, ROUTES, routes, err);
+}

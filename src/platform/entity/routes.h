@@ -1,0 +1,30 @@
+/* routes.h - the HTTP side of records, of their types, and of what packs show.
+ *
+ *   /api/v1/{pack}/{type}[/{id}[/history]], .../import, .../export
+ *   /api/v1/core/types[/{pack}/{type}]   core/menu   core/pages/{pack}/{name}   core/words core/openapi.json
+ * Layer: platform/entity. */
+#pragma once
+#include "net/http.h"
+#include "platform/entity/entity.h"
+
+/* The context of the routes; plain data, must outlive the server. */
+struct entity_routes {
+    struct entity *entity;
+    struct store *store;
+    const struct packs *packs;
+    const struct words *words;
+    struct audit *audit; /* reads of sensitive fields; may be NULL */
+};
+MUST_CHECK enum err_code entity_routes_add(struct http_server *server, struct entity_routes *routes,
+                                           struct err *err);
+
+/* The call of a request: who, language, arena, findings. */
+MUST_CHECK enum err_code entity_call_of(const struct entity_routes *routes, struct request *req,
+                                        struct entity_call *out, struct err *err);
+
+/* A type as the browser draws it: JSON Schema with titles in one language, code lists expanded, and the
+ * actions that `who` may do in x-permissions.  `tx` reads dictionaries; NULL leaves them out. */
+MUST_CHECK enum err_code entity_type_json(const struct entity_call *call, struct tx *tx,
+                                          const struct entity_type *type, json_t **out, struct err *err);
+/* The whole interface of records as OpenAPI 3.1; types the caller may not read are left out. */
+MUST_CHECK enum err_code entity_openapi(const struct entity_call *call, json_t **out, struct err *err);
