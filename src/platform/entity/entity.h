@@ -20,6 +20,7 @@ struct store;
 struct tx;
 struct principal;
 struct bus;
+struct broadcast;
 struct audit;
 struct key_ring;
 struct entity;
@@ -30,9 +31,10 @@ struct entity_config {
     struct ids *ids;
     const struct clock *clock;
     const struct words *words;
-    struct bus *bus;       /* NULL = no events */
-    struct audit *audit;   /* NULL = nothing is audited (tests) */
-    struct key_ring *keys; /* NULL = types with sensitive fields are refused */
+    struct bus *bus;             /* NULL = no events */
+    struct broadcast *broadcast; /* NULL = events of this node only */
+    struct audit *audit;         /* NULL = nothing is audited (tests) */
+    struct key_ring *keys;       /* NULL = types with sensitive fields are refused */
 };
 
 /* Compiles the types.  Nothing is read from the store.  ERR_INVALID when `findings` got any; ERR_NOMEM. */
@@ -44,7 +46,7 @@ const struct types *entity_types(const struct entity *entity);
 const struct entity_type *entity_type_find(const struct entity *entity, const char *full);
 
 /* Brings the tables to what the types say.  Only additions are applied (new table, column, index);
- * anything else is ERR_CONFLICT "entity.needs_migration" with one finding each.  With `apply` false
+ * anything else is ERR_PRECONDITION "entity.needs_migration" with one finding each.  With `apply` false
  * nothing is changed and every difference is a finding. */
 MUST_CHECK enum err_code entity_tables(struct entity *entity, bool apply, struct findings *findings,
                                        struct err *err);

@@ -706,7 +706,7 @@ static void test_tables(void **state)
         "{\"type\":\"object\",\"x-kind\":\"case\"," T ",\"properties\":{\"level\":{\"type\":\"string\"," T
         "}}}");
     open_packs(&f);
-    test_ok(sync_tables(&f, &findings, &err) == ERR_CONFLICT && !strcmp(err.id, "entity.needs_migration"),
+    test_ok(sync_tables(&f, &findings, &err) == ERR_PRECONDITION && !strcmp(err.id, "entity.needs_migration"),
             "refused");
     test_ok(findings.count == 3, "level, site, kind: %d", findings.count);
     test_ok(number(&f, "SELECT count(*) FROM p_job WHERE kind = 'net'") == 1, "nothing was touched");

@@ -1,5 +1,6 @@
 /* event.c - what a write tells others: the audit line in its transaction, the event after the commit. */
 #include "platform/audit/audit.h"
+#include "platform/bus/broadcast.h"
 #include "platform/entity/internal.h"
 
 enum err_code audit_record(const struct entity_call *call, struct tx *tx, const struct entity_type *type,
@@ -26,6 +27,15 @@ enum err_code audit_record(const struct entity_call *call, struct tx *tx, const 
 enum err_code event_after(const struct entity_call *call, struct tx *tx, const struct entity_type *type,
                           const char *what, int64_t id, int64_t version, struct err *err)
 {
-    (void)call, (void)tx, (void)type, (void)what, (void)id, (void)version, (void)err;
-    return ERR_OK;
+    char json[160];
+    if (!call->entity->config.bus)
+        return ERR_OK;
+    const int len = snprintf(json, sizeof json, "{\"type\":\"%.*s\",\"id\":\"%lld\",\"version\":%lld}",
+                             STR_ARG(type->full), (long long)id, (long long)version);
+    const struct bus_event event = { .topic = str_from(what),
+                                     .subject_id = id,
+                                     .json = { json, (size_t)len } };
+    if (call->entity->config.broadcast)
+        return broadcast_add(call->entity->config.broadcast, tx, &event, err);
+    return bus_publish_after(call->entity->config.bus, tx, &event, err);
 }

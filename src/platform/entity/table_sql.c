@@ -363,6 +363,6 @@ enum err_code tables_sync(struct entity *entity, struct tx *tx, bool apply, stru
             return err_in(err, s.type->full.ptr);
     }
     if (apply && findings->count + findings->more > before)
-        return err_set(err, ERR_CONFLICT, "entity.needs_migration", ARG_END);
+        return err_set(err, ERR_PRECONDITION, "entity.needs_migration", ARG_END);
     return ERR_OK;
 }
