@@ -21,6 +21,7 @@ struct jobs;
 struct files;
 struct packs;
 struct entity;
+struct entity_routes;
 struct query;
 struct notify;
 struct control;
@@ -54,6 +55,7 @@ struct app {
     struct files *files;
     struct packs *packs;
     struct entity *entity;
+    struct entity_routes *entity_routes;
     struct query *query;
     struct notify *notify;
     struct control *control;
@@ -80,3 +82,9 @@ void app_done(struct app *app);
 /* Starts the rooms in order; on failure those that had started are stopped again. */
 MUST_CHECK enum err_code app_start(struct app *app, const struct room *rooms, int count, struct err *err);
 void app_stop(struct app *app, const struct room *rooms, int count);
+
+/* packs.c: the rooms "packs" and "entity". */
+MUST_CHECK enum err_code packs_start(struct app *app, struct err *err);
+void packs_stop(struct app *app);
+MUST_CHECK enum err_code entity_start(struct app *app, struct err *err);
+void entity_stop(struct app *app);

@@ -358,6 +358,8 @@ static const struct room ROOMS[] = {
     { "audit",    audit_start,      audit_stop,     NULL },
     { "settings", settings_start,   settings_stop,  NULL },
     { "identity", identity_begin,   identity_end,   NULL },
+    { "packs",    packs_start,      packs_stop,     NULL },
+    { "entity",   entity_start,     entity_stop,    NULL },
     { "ticker",   ticker_start,     ticker_stop,    NULL },
     { "listen",   listen_start,     listen_stop,    listen_reload },
 };

@@ -86,7 +86,8 @@ static void open_packs(struct fixture *f)
     struct findings findings;
     const char *dirs[] = { f->root };
     test_ok(!findings_init(&findings, f->arena, &err), "findings");
-    test_ok(!packs_load(&(struct packs_config) { dirs, 1, NULL }, &findings, &f->packs, &err), "%s", err.id);
+    test_ok(!packs_load(&(struct packs_config) { .dirs = dirs, .dirs_count = 1 }, &findings, &f->packs, &err),
+            "%s", err.id);
     const struct entity_config config = { .store = f->store,
                                           .packs = f->packs,
                                           .ids = &f->ids,

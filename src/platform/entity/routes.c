@@ -376,92 +376,6 @@ static enum err_code openapi(struct request *req, struct reply *reply, struct er
 
 /* ---- what packs show ---- */
 
-static const char *title_in(const json_t *titles, enum lang lang)
-{
-    return json_string_value(json_object_get(titles, lang_name(lang)));
-}
-
-/* The permission one needs to see an entry, and its own title; NULL permission: everybody. */
-static bool menu_entry(const struct entity_routes *routes, const struct entity_call *call,
-                       const json_t *entry, json_t *out)
-{
-    const char *type_name = json_string_value(json_object_get(entry, "type"));
-    const char *page = json_string_value(json_object_get(entry, "page"));
-    const char *title = title_in(json_object_get(entry, "title"), call->lang);
-    const char *permission = json_string_value(json_object_get(entry, "permission"));
-    if (type_name) {
-        const struct entity_type *type = entity_type_find(routes->entity, type_name);
-        if (!type || call_may(call, type, "read", NULL))
-            return false;
-        title = title ? title : type->title[call->lang].ptr;
-    }
-    if (page && !title) {
-        const char *dot = strchr(page, '.');
-        const struct pack *pack =
-            dot ? packs_find(routes->packs, (struct str) { page, (size_t)(dot - page) }) : NULL;
-        const struct pack_file *file = pack ? pack_file_find(pack, PACK_PAGES, str_from(dot + 1)) : NULL;
-        title = file ? title_in(json_object_get(file->json, "title"), call->lang) : NULL;
-    }
-    if (permission && !call_is_engine(call) && !principal_may(call->who, str_from(permission)))
-        return false;
-    const char *name;
-    json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)entry, name,
-                        value) if (strcmp(name, "title") != 0 && strcmp(name, "items") != 0)
-        json_object_set(out, name, value);
-    if (title)
-        json_object_set_new(out, "title", json_string(title));
-    return true;
-}
-
-/* The group of that title, made when there is none: packs add to each other's groups. */
-static json_t *menu_group(json_t *menu, const json_t *group, enum lang lang)
-{
-    const char *title = title_in(json_object_get(group, "title"), lang);
-    size_t i;
-    json_t *one;
-    json_array_foreach(menu, i, one) if (title &&
-                                         !strcmp(title, json_string_value(json_object_get(
-                                                            one, "title")))) return json_object_get(one,
-                                                                                                    "items");
-    json_t *items = json_array();
-    json_t *made = json_pack("{s:s, s:o}", "title", title ? title : "", "items", items);
-    if (json_object_get(group, "icon"))
-        json_object_set(made, "icon", json_object_get(group, "icon"));
-    json_array_append_new(menu, made);
-    return items;
-}
-
-/* GET /api/v1/core/menu */
-static enum err_code menu_get(struct request *req, struct reply *reply, struct err *err)
-{
-    const struct entity_routes *routes = req->ctx;
-    struct entity_call call;
-    const enum err_code rc = entity_call_of(routes, req, &call, err);
-    if (rc)
-        return rc;
-    json_t *menu = json_array(), *group, *entry;
-    size_t i, n;
-    for (int p = packs_count(routes->packs) - 1; p >= 0; p--) { /* applications before the platform */
-        json_array_foreach(json_object_get(packs_at(routes->packs, p)->json, "menu"), i, group)
-        {
-            json_t *items = menu_group(menu, group, req->lang);
-            json_array_foreach(json_object_get(group, "items"), n, entry)
-            {
-                json_t *out = json_object();
-                if (menu_entry(routes, &call, entry, out))
-                    json_array_append_new(items, out);
-                else
-                    json_decref(out);
-            }
-        }
-    }
-    for (i = json_array_size(menu); i-- > 0;)
-        if (!json_array_size(json_object_get(json_array_get(menu, i), "items")))
-            json_array_remove(menu, i);
-    return reply_json(reply, json_pack("{s:o}", "items", menu), err);
-}
-
 /* GET /api/v1/core/pages/{pack}/{name} */
 static enum err_code page_get(struct request *req, struct reply *reply, struct err *err)
 {
@@ -477,40 +391,12 @@ static enum err_code page_get(struct request *req, struct reply *reply, struct e
     return reply_json(reply, json_incref(file->json), err);
 }
 
-static void add_word(void *arg, struct str key, struct str word)
-{
-    struct buf *out = arg;
-    buf_char(out, out->len > 1 ? ',' : ' ');
-    buf_json(out, key);
-    buf_char(out, ':');
-    buf_json(out, word);
-}
-
-/* GET /api/v1/core/words?lang= */
-static enum err_code words_list(struct request *req, struct reply *reply, struct err *err)
-{
-    const struct entity_routes *routes = req->ctx;
-    const struct str asked = request_query(req, "lang");
-    struct buf out;
-    buf_init(&out, 4 << 20);
-    buf_char(&out, '{');
-    words_each(routes->words, asked.len ? lang_from(asked) : req->lang, add_word, &out);
-    buf_char(&out, '}');
-    const enum err_code rc = buf_check(&out, err);
-    if (!rc)
-        reply_json_text(reply, buf_get(&out));
-    buf_done(&out);
-    return rc;
-}
-
 /* clang-format off */
 static const struct route ROUTES[] = {
     { "GET",    "/api/v1/core/types",                     "*",                      types_list,     0 },
     { "GET",    "/api/v1/core/types/{pack}/{type}",       "*",                      type_get,       0 },
     { "GET",    "/api/v1/core/openapi.json",              "*",                      openapi,        0 },
-    { "GET",    "/api/v1/core/menu",                      "*",                      menu_get,       0 },
     { "GET",    "/api/v1/core/pages/{pack}/{name}",       "*",                      page_get,       0 },
-    { "GET",    "/api/v1/core/words",                     "",                       words_list,     0 },
     { "GET",    "/api/v1/{pack}/{type}",                  "{pack}.{type}.read",     records_list,   0 },
     { "POST",   "/api/v1/{pack}/{type}",                  "{pack}.{type}.create",   record_create,  0 },
     { "GET",    "/api/v1/{pack}/{type}/{id}",             "{pack}.{type}.read",     record_get,     0 },

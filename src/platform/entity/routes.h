@@ -12,7 +12,6 @@ struct entity_routes {
     struct entity *entity;
     struct store *store;
     const struct packs *packs;
-    const struct words *words;
     struct audit *audit; /* reads of sensitive fields; may be NULL */
 };
 MUST_CHECK enum err_code entity_routes_add(struct http_server *server, struct entity_routes *routes,

@@ -30,7 +30,8 @@ static struct packs *begin(const char *type)
     struct err err = { 0 };
     struct packs *packs = NULL;
     const char *dirs[] = { root };
-    test_ok(!packs_load(&(struct packs_config) { dirs, 1, NULL }, NULL, &packs, &err), "%s", err.id);
+    test_ok(!packs_load(&(struct packs_config) { .dirs = dirs, .dirs_count = 1 }, NULL, &packs, &err), "%s",
+            err.id);
     return packs;
 }
 

@@ -56,7 +56,8 @@ static void begin(struct fixture *f)
     put(f->root, "p/types/t.json", SCHEMA);
     struct err err = { 0 };
     const char *dirs[] = { f->root };
-    test_ok(!packs_load(&(struct packs_config) { dirs, 1, NULL }, NULL, &f->packs, &err), "%s", err.id);
+    test_ok(!packs_load(&(struct packs_config) { .dirs = dirs, .dirs_count = 1 }, NULL, &f->packs, &err),
+            "%s", err.id);
     test_ok(!types_compile(f->packs, NULL, &f->types, &err), "%s", err.id);
     f->type = types_find(f->types, STR("p.t"));
     test_ok(f->type, "type");

@@ -362,7 +362,7 @@ static enum err_code load_needs(struct packs *packs, struct pack *pack, const st
 static void check_members(const struct pack *pack, const struct pack_file *file, struct findings *findings)
 {
     static const char *const known[] = {
-        "name", "version", "title", "needs", "menu", "description", "$schema"
+        "name", "version", "title", "needs", "menu", "optional", "description", "$schema"
     };
     const char *key;
     json_t *value;
@@ -519,14 +519,26 @@ static enum err_code packs_begin(const struct packs_config *config, struct packs
     return ERR_OK;
 }
 
-static enum err_code load_wanted(struct packs *packs, struct str wanted, struct findings *findings,
-                                 struct err *err)
+/* "optional": true in its pack.json; a file that cannot be read is told of when it is loaded. */
+static bool is_optional(const struct found *found)
+{
+    char path[4200];
+    (void)snprintf(path, sizeof path, "%.*s/pack.json", STR_ARG(found->dir));
+    json_t *json = json_load_file(path, 0, NULL);
+    const bool optional = json_is_true(json_object_get(json, "optional"));
+    json_decref(json);
+    return optional;
+}
+
+static enum err_code load_wanted(struct packs *packs, struct str wanted, bool optional,
+                                 struct findings *findings, struct err *err)
 {
     struct found *core = find_found(packs, STR("core"));
     enum err_code rc = core ? load_one(packs, core, findings, err) : ERR_OK;
     if (!wanted.len)
         for (int i = 0; !rc && i < packs->found_count; i++)
-            rc = load_one(packs, &packs->found[i], findings, err);
+            if (optional || !is_optional(&packs->found[i]))
+                rc = load_one(packs, &packs->found[i], findings, err);
     struct str name;
     while (!rc && wanted.len && str_cut(&wanted, ',', &name)) {
         name = str_trim(name);
@@ -544,7 +556,7 @@ enum err_code packs_load(const struct packs_config *config, struct findings *fin
     struct packs *packs = NULL;
     enum err_code rc = packs_begin(config, &packs, err);
     if (!rc)
-        rc = load_wanted(packs, str_from(config->wanted), findings, err);
+        rc = load_wanted(packs, str_from(config->wanted), config->optional, findings, err);
     if (rc) {
         packs_free(packs);
         return err_in(err, "packs.load");

@@ -54,7 +54,8 @@ struct packs; /* owns everything it hands out */
 struct packs_config {
     const char *const *dirs; /* searched in this order; the first that has the name wins */
     int dirs_count;
-    const char *wanted; /* "core,ops"; NULL or "" = every pack found in the folders */
+    const char *wanted; /* "core,ops"; NULL or "" = every pack found in the folders, but for optional ones */
+    bool optional;      /* those too ("optional": true in pack.json): demonstrations */
 };
 
 /* Loads packs in the order of their needs (`core` first).

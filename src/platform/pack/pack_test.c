@@ -43,7 +43,8 @@ static enum err_code load(const char *wanted, struct findings *findings, struct 
 {
     const char *dirs[] = { root };
     test_ok(!findings_init(findings, arena, err), "findings");
-    return packs_load(&(struct packs_config) { dirs, 1, wanted }, findings, out, err);
+    return packs_load(&(struct packs_config) { .dirs = dirs, .dirs_count = 1, .wanted = wanted }, findings,
+                      out, err);
 }
 
 static void test_order(void **state)
@@ -70,6 +71,30 @@ static void test_order(void **state)
     test_ok(b && b->files_count == 3 && pack_file_find(b, PACK_TYPES, STR("thing"))->json, "files");
     packs_free(packs);
     arena_free(arena);
+    end();
+}
+
+static void test_optional(void **state)
+{
+    (void)state;
+    begin();
+    put("a/pack.json", PACK("a", ""));
+    put("d/pack.json", PACK("d", ",\"optional\":true"));
+    struct err err = { 0 };
+    struct packs *packs = NULL;
+    const char *dirs[] = { root };
+    static const struct {
+        const char *wanted;
+        bool optional;
+        int count;
+    } cases[] = { { NULL, false, 1 }, { NULL, true, 2 }, { "d", false, 1 } };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        test_ok(!packs_load(&(struct packs_config) { dirs, 1, cases[i].wanted, cases[i].optional }, NULL,
+                            &packs, &err),
+                "%s", err.id);
+        test_ok(packs_count(packs) == cases[i].count, "%zu: %d", i, packs_count(packs));
+        packs_free(packs);
+    }
     end();
 }
 
@@ -152,7 +177,8 @@ static void test_out_of_memory(void **state)
         struct packs *packs = NULL;
         const char *dirs[] = { root };
         mem_fail_at(nth);
-        const enum err_code rc = packs_load(&(struct packs_config) { dirs, 1, NULL }, NULL, &packs, &err);
+        const enum err_code rc =
+            packs_load(&(struct packs_config) { .dirs = dirs, .dirs_count = 1 }, NULL, &packs, &err);
         mem_fail_at(-1);
         test_ok(rc == ERR_OK || rc == ERR_NOMEM, "%ld: %s", nth, err.id);
         packs_free(packs);
@@ -163,5 +189,5 @@ static void test_out_of_memory(void **state)
     end();
 }
 
-TEST_MAIN(TEST(test_order), TEST(test_findings), TEST(test_absent), TEST(test_pointer),
+TEST_MAIN(TEST(test_order), TEST(test_optional), TEST(test_findings), TEST(test_absent), TEST(test_pointer),
           TEST(test_out_of_memory))

@@ -1,0 +1,80 @@
+/* packs.c - the rooms of serve that stand on packs: the packs themselves, and records. */
+#include "base/log.h"
+#include "cmd/app.h"
+#include "platform/entity/routes.h"
+
+#include <stdio.h>
+
+static void log_findings(const struct findings *findings, const char *event)
+{
+    for (int i = 0; i < findings->count; i++)
+        log_err(&findings->items[i], event, "finding %d of %d", i + 1, findings->count + findings->more);
+}
+
+enum err_code packs_start(struct app *app, struct err *err)
+{
+    char data[2200], installed[2200];
+    const char *dirs[3];
+    struct packs_config config = { .dirs = dirs, .optional = app->demo };
+    struct findings findings;
+    if (app->conf.packs)
+        dirs[config.dirs_count++] = app->conf.packs;
+    (void)snprintf(data, sizeof data, "%.2000s/packs", app->data);
+    dirs[config.dirs_count++] = data;
+    if (cmd_asset("packs", installed, sizeof installed))
+        dirs[config.dirs_count++] = installed;
+    enum err_code rc = findings_init(&findings, app->arena, err);
+    if (!rc)
+        rc = packs_load(&config, &findings, &app->packs, err);
+    if (!rc && findings.count) {
+        log_findings(&findings, "packs.finding");
+        rc = err_set(err, ERR_INVALID, "entity.packs_bad", ARG_INT("n", findings.count + findings.more),
+                     ARG_END);
+    }
+    /* nobody reads words yet: the server listens when all rooms have started */
+    if (!rc)
+        rc = packs_words_add(app->packs, (struct words *)(uintptr_t)app->words, err);
+    return rc;
+}
+
+void packs_stop(struct app *app)
+{
+    packs_free(app->packs);
+    app->packs = NULL;
+}
+
+enum err_code entity_start(struct app *app, struct err *err)
+{
+    const struct entity_config config = { .store = app->store,
+                                          .packs = app->packs,
+                                          .ids = &app->ids,
+                                          .clock = app->clock,
+                                          .words = app->words,
+                                          .bus = app->bus,
+                                          .broadcast = app->broadcast,
+                                          .audit = app->audit,
+                                          .keys = app->keys };
+    struct findings findings;
+    enum err_code rc = findings_init(&findings, app->arena, err);
+    if (!rc)
+        rc = entity_open(&config, &findings, &app->entity, err);
+    if (!rc)
+        rc = entity_tables(app->entity, true, &findings, err);
+    if (rc) {
+        log_findings(&findings, "entity.finding");
+        return rc;
+    }
+    app->entity_routes = arena_alloc(app->arena, 1, sizeof *app->entity_routes);
+    if (!app->entity_routes)
+        return err_nomem(err);
+    *app->entity_routes = (struct entity_routes) {
+        .entity = app->entity, .store = app->store, .packs = app->packs, .audit = app->audit
+    };
+    return entity_routes_add(app->http, app->entity_routes, err);
+}
+
+void entity_stop(struct app *app)
+{
+    entity_free(app->entity);
+    app->entity = NULL;
+}
