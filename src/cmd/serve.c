@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "cmd/app.h"
 #include "cmd/commands.h"
+#include "cmd/rooms.h"
 #include "crypto/digest.h"
 #include "crypto/keyring.h"
 #include "platform/audit/audit.h"
@@ -358,9 +359,11 @@ static const struct room ROOMS[] = {
     { "audit",    audit_start,      audit_stop,     NULL },
     { "settings", settings_start,   settings_stop,  NULL },
     { "identity", identity_begin,   identity_end,   NULL },
+    { "jobs",     jobs_room_start,  jobs_room_stop, NULL },
     { "packs",    packs_start,      packs_stop,     NULL },
     { "entity",   entity_start,     entity_stop,    NULL },
     { "ticker",   ticker_start,     ticker_stop,    NULL },
+    { "work",     work_room_start,  work_room_stop, NULL }, /* after all that register consumers and kinds */
     { "listen",   listen_start,     listen_stop,    listen_reload },
 };
 /* clang-format on */

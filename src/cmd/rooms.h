@@ -1,0 +1,11 @@
+/* rooms.h - steps of starting that stand in files of their own; ROOMS in serve.c gives the order.
+ * Each hands its room what it needs and nothing more.  Layer: cmd. */
+#pragma once
+#include "cmd/app.h"
+
+/* rooms_work.c: jobs is made early, so that rooms can register their kinds; work begins to deliver messages
+ * and to run jobs after all of them have registered. */
+MUST_CHECK enum err_code jobs_room_start(struct app *app, struct err *err);
+void jobs_room_stop(struct app *app);
+MUST_CHECK enum err_code work_room_start(struct app *app, struct err *err);
+void work_room_stop(struct app *app);
