@@ -386,8 +386,8 @@ static size_t steps_of(const struct series_batch *batch)
     return batch->steps ? batch->steps : batch->count;
 }
 
-/* Waits for its turn and looks what is known of the batch; with the lock held.  *out_skip sequence numbers of it
- * are acknowledged already. */
+/* Waits for its turn and looks what is known of the batch; with the lock held.  *out_skip sequence numbers of
+ * it are acknowledged already. */
 static enum err_code sender_begin(struct series_store *store, const struct series_batch *batch,
                                   size_t *out_skip, struct series_result *result, struct err *err)
 {
@@ -408,8 +408,8 @@ static enum err_code sender_begin(struct series_store *store, const struct serie
     if (from->epoch == sender->epoch) {
         const uint64_t next = sender->acknowledged + 1;
         if (from->sequence < next)
-            *out_skip = next - from->sequence < steps_of(batch) ? (size_t)(next - from->sequence)
-                                                                : steps_of(batch);
+            *out_skip =
+                next - from->sequence < steps_of(batch) ? (size_t)(next - from->sequence) : steps_of(batch);
         else
             result->gap = (size_t)(from->sequence - next);
     }

@@ -220,7 +220,8 @@ static void test_sender_counts_once(void **state)
     }
     batch.sender.sequence = 29;
     batch.steps = 3;
-    test_ok(series_append(store, &batch, &result, &err) == ERR_OK && result.repeated == 1 && result.stored == 6,
+    test_ok(series_append(store, &batch, &result, &err) == ERR_OK && result.repeated == 1 &&
+                result.stored == 6,
             "steps: %zu %zu", result.repeated, result.stored);
     test_ok(series_acknowledged(store, 5, 100, &sequence) && sequence == 31, "cursor by steps");
     batch.steps = 0;
