@@ -1,0 +1,47 @@
+/* subjects.h - everything that is looked after, by id, and how it hangs together: held in memory.
+ *
+ * Names and codes for alarms, notices and pictures must be there while SQL is away, and the graph is asked
+ * for every alarm.  Loaded at start, then changed by increments: each record.* event re-reads its one row.
+ * Threads: any.  Layer: subject. */
+#pragma once
+#include "net/http.h"
+#include "platform/bus/bus.h"
+#include "platform/entity/entity.h"
+#include "store/store.h"
+#include "subject/graph.h"
+
+#define SUBJECTS_MAX 2000000
+#define SUBJECT_NAME_MAX 200 /* code points; 800 bytes */
+
+struct subjects;
+
+struct subject_info {
+    int64_t id, org;
+    char type[84], code[260], name[804];
+};
+
+/* `entity` gives relations (core.relation, if that type is there) and which types are subjects. */
+MUST_CHECK enum err_code subjects_open(struct store *store, struct entity *entity, const struct clock *clock,
+                                       struct subjects **out, struct err *err);
+void subjects_close(struct subjects *subjects);
+/* Follows record.* of the bus from now on. */
+MUST_CHECK enum err_code subjects_follow(struct subjects *subjects, struct bus *bus, struct err *err);
+
+/* False when there is no such subject. */
+bool subjects_get(struct subjects *subjects, int64_t id, struct subject_info *out);
+/* Its name; "" when there is none.  `out` holds at least 804 bytes. */
+void subjects_name(struct subjects *subjects, int64_t id, char *out, size_t size);
+size_t subjects_count(struct subjects *subjects);
+struct graph *subjects_graph(struct subjects *subjects);
+int64_t subjects_now(struct subjects *subjects);
+/* The path of an organisation ("/1/5/") in the arena; "" when there is none.  Kept for a minute. */
+struct str subjects_org_path(struct subjects *subjects, int64_t org, struct arena *arena);
+/* True when `subject` stands, directly or not, on `base`. */
+bool subjects_stands_on(struct subjects *subjects, int64_t subject, int64_t base, int64_t at_ms);
+
+/* GET core/subjects/{id}/graph?walk=around|impact|causes&depth=2
+ *   {"start":ID,"nodes":[{"id","type","code","name","depth"}],"edges":[{"id","from","to","kind","label"}],
+ *    "cut":false,"hidden":n}        hidden: subjects that the asker may not see, shown as "***"
+ * GET core/subjects/{id}        {"id","type","code","name","org"}   (404 out of scope)
+ * ctx of the routes is the struct subjects. */
+extern const struct route SUBJECT_ROUTES[];
