@@ -516,10 +516,10 @@ enum err_code case_alarm(struct case_room *room, struct tx *tx, struct str type,
     int64_t id = 0, last = 0;
     bool open = false;
     json_t *copy;
-    enum err_code rc = alarm_case(tx, alarm, &id, err);
+    enum err_code rc = alarm_case(tx, alarm, &id, &open, err);
     if (rc)
         return rc;
-    if (id) { /* done before: the outbox delivers at least once */
+    if (open) { /* in it already; an alarm that came back after its case was closed opens a new one */
         *out_case = id;
         *out_opened = false;
         return ERR_OK;

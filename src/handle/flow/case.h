@@ -134,7 +134,8 @@ MUST_CHECK enum err_code task_case(struct tx *tx, int64_t task, int64_t *out_cas
 /* ---- alarms ---- */
 
 /* An alarm wants a ticket: joins the open case of the same source, else opens one (naming the last closed
- * one).  Running it again for the same alarm does nothing.  *out_opened tells which. */
+ * one).  Running it again for the same alarm while its case is open does nothing.  *out_opened tells which.
+ */
 MUST_CHECK enum err_code case_alarm(struct case_room *room, struct tx *tx, struct str type, int64_t alarm,
                                     struct str source, const json_t *fields, int64_t *out_case,
                                     bool *out_opened, struct err *err);

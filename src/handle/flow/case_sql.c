@@ -626,17 +626,23 @@ enum err_code sla_version_get(struct tx *tx, int64_t id, struct str *out_snapsho
 
 /* ---- alarms ---- */
 
-enum err_code alarm_case(struct tx *tx, int64_t alarm, int64_t *out_case, struct err *err)
+enum err_code alarm_case(struct tx *tx, int64_t alarm, int64_t *out_case, bool *out_open, struct err *err)
 {
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     bool row = false;
-    enum err_code rc = tx_prepare(tx, "SELECT case_id FROM case_alarm WHERE alarm_id = ?1", &stmt, err);
+    enum err_code rc = tx_prepare(
+        tx,
+        "SELECT a.case_id, r.closed_ms FROM case_alarm a JOIN case_run r ON r.id = a.case_id WHERE "
+        "a.alarm_id = ?1 ORDER BY a.case_id DESC LIMIT 1",
+        &stmt, err);
     if (rc)
         return rc;
     stmt_bind_i64(stmt, 1, alarm);
     rc = stmt_step(stmt, &row, err);
     if (!rc)
         *out_case = row ? stmt_i64(stmt, 0) : 0;
+    if (!rc)
+        *out_open = row && stmt_is_null(stmt, 1);
     return rc;
 }
 

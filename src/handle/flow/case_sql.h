@@ -113,8 +113,9 @@ MUST_CHECK enum err_code sla_version_put(struct tx *tx, struct str checksum, str
 MUST_CHECK enum err_code sla_version_get(struct tx *tx, int64_t id, struct str *out_snapshot,
                                          struct err *err);
 
-/* Case of an alarm; of a source the open one, else the last; 0 = none. */
-MUST_CHECK enum err_code alarm_case(struct tx *tx, int64_t alarm, int64_t *out_case, struct err *err);
+/* The last case of an alarm; of a source the open one, else the last; 0 = none. */
+MUST_CHECK enum err_code alarm_case(struct tx *tx, int64_t alarm, int64_t *out_case, bool *out_open,
+                                    struct err *err);
 MUST_CHECK enum err_code alarm_source_case(struct tx *tx, struct str source, int64_t *out_case,
                                            bool *out_open, struct err *err);
 MUST_CHECK enum err_code alarm_insert(struct tx *tx, int64_t alarm, int64_t case_id, struct str source,

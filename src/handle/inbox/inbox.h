@@ -48,7 +48,11 @@
  * Layer: handle/inbox. */
 #pragma once
 #include "handle/flow/case.h"
-#include "net/http.h"
 
-/* Adds the routes; `room` must outlive the server. */
-MUST_CHECK enum err_code inbox_routes(struct http_server *server, struct case_room *room, struct err *err);
+struct handle;
+struct http_server;
+
+/* Adds the routes; `handle` must outlive the server. */
+MUST_CHECK enum err_code inbox_routes(struct http_server *server, struct handle *handle, struct err *err);
+/* Tells live pages that a case moved; they ask again with their own rights. */
+void inbox_live(struct http_server *server, struct str json);

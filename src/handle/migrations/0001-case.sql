@@ -115,6 +115,7 @@ CREATE TABLE task (
 ) {strict};
 CREATE INDEX task_case ON task (case_id, id);
 CREATE INDEX task_open ON task (state, may, id);
+CREATE INDEX case_clock_due ON case_clock (state, due_ms);
 CREATE INDEX task_assignee ON task (assignee, state, id);
 
 -- People who may take a task besides those with its permission.
@@ -127,10 +128,11 @@ CREATE INDEX task_user_user ON task_user (user_id, task_id);
 
 -- Which case an alarm belongs to.  "source" is subject and trigger.
 CREATE TABLE case_alarm (
-    alarm_id {i64} PRIMARY KEY,
+    alarm_id {i64} NOT NULL,
     case_id {i64} NOT NULL,
     source {text} NOT NULL,
-    joined_ms {i64} NOT NULL
+    joined_ms {i64} NOT NULL,
+    PRIMARY KEY (alarm_id, case_id)
 ) {strict};
 CREATE INDEX case_alarm_source ON case_alarm (source, alarm_id);
 CREATE INDEX case_alarm_case ON case_alarm (case_id);
