@@ -45,7 +45,7 @@ static enum err_code build_prepare(struct build *b, struct tx *tx, struct stmt *
 {
     enum err_code rc = buf_check(&b->sql, err);
     if (!rc && b->full)
-        rc = err_set(err, ERR_LIMIT, "store.too_large", ARG_END);
+        rc = err_set(err, ERR_LIMIT, "inbox.too_many_scopes", ARG_END);
     if (!rc)
         rc = tx_prepare(tx, b->sql.ptr, out, err);
     for (int i = 0; !rc && i < b->count; i++) {
