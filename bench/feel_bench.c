@@ -32,23 +32,6 @@ static int fail(const char *what, const struct err *err)
     return 3;
 }
 
-/* The type of a value, so that names behind points are known as they are in a model. */
-static const struct feel_type *type_of(struct arena *arena, const struct feel_value *value)
-{
-    static const uint8_t BASIC[FEEL__COUNT] = {
-        [FEEL_BOOLEAN] = FEEL_T_BOOLEAN, [FEEL_NUMBER] = FEEL_T_NUMBER, [FEEL_STRING] = FEEL_T_STRING
-    };
-    if (value->kind == FEEL_LIST)
-        return feel_type_list(arena, value->list.count ? type_of(arena, value->list.items) : NULL);
-    if (value->kind != FEEL_CONTEXT)
-        return feel_type_basic((enum feel_type_kind)BASIC[value->kind]);
-    struct feel_type_field *fields = arena_alloc(arena, value->context.count, sizeof *fields);
-    for (size_t i = 0; fields && i < value->context.count; i++)
-        fields[i] = (struct feel_type_field) { value->context.entries[i].key,
-                                               type_of(arena, &value->context.entries[i].value) };
-    return fields ? feel_type_context(arena, fields, value->context.count) : NULL;
-}
-
 static enum err_code load(struct bench *bench, const char *expressions, const char *context, struct err *err)
 {
     struct buf text;
@@ -64,7 +47,7 @@ static enum err_code load(struct bench *bench, const char *expressions, const ch
     for (size_t i = 0; !rc && i < value.context.count && i < INPUTS_MAX; i++) {
         bench->inputs[i] = value.context.entries[i].value;
         rc = feel_scope_add(bench->scope, value.context.entries[i].key,
-                            type_of(bench->arena, &bench->inputs[i]), NULL, err);
+                            feel_type_of(bench->arena, &bench->inputs[i]), NULL, err);
     }
     buf_clear(&text);
     if (!rc)

@@ -10,6 +10,7 @@ static const struct cmd_entry COMMANDS[] = {
     { "serve", cmd_serve },
     { "pack", cmd_pack },
     { "dmn", cmd_dmn },
+    { "feel", cmd_feel },
     { "version", cmd_version },
     { 0 },
 };

@@ -3,6 +3,7 @@
 #include "cmd/cmd.h"
 
 int cmd_dmn(struct cmd *cmd, int argc, char **argv);
+int cmd_feel(struct cmd *cmd, int argc, char **argv);
 int cmd_pack(struct cmd *cmd, int argc, char **argv);
 int cmd_serve(struct cmd *cmd, int argc, char **argv);
 int cmd_version(struct cmd *cmd, int argc, char **argv);

@@ -246,6 +246,9 @@ const struct feel_type *feel_type_function(struct arena *arena, const struct fee
                                            size_t count, const struct feel_type *result) MUST_CHECK;
 /* `sub` conforms to `type` (DMN 1.5, 10.3.2.9.2). */
 bool feel_type_conforms(const struct feel_type *sub, const struct feel_type *type);
+/* The type of a value, as exact as its parts tell; a list is that of its first item.  NULL: the arena is
+ * full. */
+const struct feel_type *feel_type_of(struct arena *arena, const struct feel_value *value) MUST_CHECK;
 /* The text of a type, as in `list<number>`. */
 void feel_type_print(struct buf *buf, const struct feel_type *type);
 

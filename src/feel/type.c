@@ -190,6 +190,46 @@ void feel_type_print(struct buf *buf, const struct feel_type *type)
     print_type(buf, type, 0);
 }
 
+static const struct feel_type *type_of(struct arena *arena, const struct feel_value *value, int depth)
+{
+    static const uint8_t KINDS[FEEL__COUNT] = {
+        [FEEL_NULL] = FEEL_T_ANY,
+        [FEEL_BOOLEAN] = FEEL_T_BOOLEAN,
+        [FEEL_NUMBER] = FEEL_T_NUMBER,
+        [FEEL_STRING] = FEEL_T_STRING,
+        [FEEL_DATE] = FEEL_T_DATE,
+        [FEEL_TIME] = FEEL_T_TIME,
+        [FEEL_DATE_TIME] = FEEL_T_DATE_TIME,
+        [FEEL_DAYS_DURATION] = FEEL_T_DAYS_DURATION,
+        [FEEL_MONTHS_DURATION] = FEEL_T_MONTHS_DURATION,
+        [FEEL_RANGE] = FEEL_T_RANGE,
+        [FEEL_FUNCTION] = FEEL_T_FUNCTION,
+    };
+    if (depth > 50)
+        return &BASIC[FEEL_T_ANY];
+    if (value->kind == FEEL_LIST) {
+        const struct feel_type *element = NULL;
+        if (value->list.count && !(element = type_of(arena, value->list.items, depth + 1)))
+            return NULL;
+        return feel_type_list(arena, element);
+    }
+    if (value->kind != FEEL_CONTEXT)
+        return &BASIC[KINDS[value->kind]];
+    struct feel_type_field *fields = arena_alloc(arena, value->context.count, sizeof *fields);
+    for (size_t i = 0; fields && i < value->context.count; i++) {
+        fields[i].name = value->context.entries[i].key;
+        fields[i].type = type_of(arena, &value->context.entries[i].value, depth + 1);
+        if (!fields[i].type)
+            return NULL;
+    }
+    return fields ? feel_type_context(arena, fields, value->context.count) : NULL;
+}
+
+const struct feel_type *feel_type_of(struct arena *arena, const struct feel_value *value)
+{
+    return type_of(arena, value, 0);
+}
+
 /* ---------------------------------------------------------------- values against types */
 
 static bool kind_fits(enum feel_kind kind, enum feel_type_kind type)
