@@ -9,3 +9,7 @@ MUST_CHECK enum err_code jobs_room_start(struct app *app, struct err *err);
 void jobs_room_stop(struct app *app);
 MUST_CHECK enum err_code work_room_start(struct app *app, struct err *err);
 void work_room_stop(struct app *app);
+
+/* rooms_notify.c: behind entity, whose records channels and templates are. */
+MUST_CHECK enum err_code notify_room_start(struct app *app, struct err *err);
+void notify_room_stop(struct app *app);

@@ -256,7 +256,7 @@ void exchange_fail(struct exchange *x, const struct err *err)
         (void)json_object_set_new(problem, "more", json_integer(findings->more));
     struct err ignored;
     if (reply_json(&x->reply, problem, &ignored))
-        reply_json_text(&x->reply, FALLBACK);
+        reply_bytes(&x->reply, "application/json", FALLBACK);
     x->reply.content_type = "application/problem+json; charset=utf-8";
     add_hints(x, err, status);
 }

@@ -157,7 +157,7 @@ struct reply {
 
 /* Steals `json` (also on failure). */
 MUST_CHECK enum err_code reply_json(struct reply *reply, json_t *json, struct err *err);
-/* `json` is text already (copied into the arena unless it lives there). */
+/* `json` is text already; both copy it into the arena. */
 void reply_json_text(struct reply *reply, struct str json);
 void reply_text(struct reply *reply, struct str text);
 /* `bytes` must live in the arena or be static; `content_type` too. */

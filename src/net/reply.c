@@ -34,14 +34,20 @@ enum err_code reply_json(struct reply *reply, json_t *json, struct err *err)
     return ERR_OK;
 }
 
+/* A copy in the arena; without memory the length stays, so that the handler's answer becomes an error. */
+static struct str kept(struct reply *reply, struct str text)
+{
+    return (struct str) { arena_str(reply->arena, text).ptr, text.len };
+}
+
 void reply_json_text(struct reply *reply, struct str json)
 {
-    reply_bytes(reply, JSON_TYPE, json);
+    reply_bytes(reply, JSON_TYPE, kept(reply, json));
 }
 
 void reply_text(struct reply *reply, struct str text)
 {
-    reply_bytes(reply, "text/plain; charset=utf-8", text);
+    reply_bytes(reply, "text/plain; charset=utf-8", kept(reply, text));
 }
 
 void reply_bytes(struct reply *reply, const char *content_type, struct str bytes)

@@ -257,6 +257,10 @@ static enum err_code add_for(struct notify *notify, struct tx *tx, const struct 
     if (!rc && person->user_id)
         rc = inbox_add(tx, notice->id, person->user_id, notice->at_ms, notice->code, notice->grade,
                        buf_get(&text.title), buf_get(&text.body), notice->link, err);
+    if (!rc && person->user_id && notify->config.bus)
+        rc = bus_publish_after(notify->config.bus, tx,
+                               &(struct bus_event) { .topic = STR("notice.new"), .subject_id = person->user_id },
+                               err);
     if (!rc && is_reachable(notify, notice, at)) {
         put_message(&message, notify, notice, person, &text);
         rc = buf_check(&message, err);

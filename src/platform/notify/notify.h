@@ -23,6 +23,7 @@ struct notify_config {
     const struct words *words;
     const struct clock *clock;
     const char *public_url; /* put before links; may be NULL */
+    struct bus *bus;        /* "notice.new" with the user as its subject, for live pages; may be NULL */
 };
 MUST_CHECK enum err_code notify_new(const struct notify_config *config, struct notify **out, struct err *err);
 void notify_free(struct notify *notify);

@@ -1,0 +1,246 @@
+/* routes.c - see routes.h */
+#include "platform/notify/routes.h"
+#include "platform/audit/audit.h"
+#include "platform/identity/principal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#define PAGE_MAX 200
+#define CHINA_MINUTES 480
+
+static json_t *id_json(int64_t id)
+{
+    char text[24];
+    (void)snprintf(text, sizeof text, "%" PRId64, id);
+    return id ? json_string(text) : json_null();
+}
+
+static json_t *instant_json(int64_t ms)
+{
+    char text[CLOCK_TEXT_SIZE];
+    return ms ? json_stringn(text, clock_text(ms, CHINA_MINUTES, text)) : json_null();
+}
+
+static json_t *text_json(struct str text)
+{
+    return json_stringn(text.ptr ? text.ptr : "", text.len);
+}
+
+/* ---- the inbox ---- */
+
+struct page {
+    struct request *req;
+    json_t *items;
+    int64_t below, limit, last, count;
+    bool unread;
+};
+
+static enum err_code add_notice(void *arg, const struct inbox_row *row, struct err *err)
+{
+    struct page *page = arg;
+    (void)err;
+    page->last = row->id;
+    (void)json_array_append_new(
+        page->items, json_pack("{s:o,s:o,s:o,s:o,s:i,s:o,s:o,s:o}", "id", id_json(row->id), "at",
+                               instant_json(row->at_ms), "read_at", instant_json(row->read_ms), "code",
+                               text_json(row->code), "grade", row->grade, "title", text_json(row->title),
+                               "text", text_json(row->text), "link", text_json(row->link)));
+    return ERR_OK;
+}
+
+static int64_t user_of(const struct request *req)
+{
+    return ((const struct principal *)req->who)->user_id;
+}
+
+static enum err_code notices_fn(struct tx *tx, void *arg, struct err *err)
+{
+    struct page *page = arg;
+    json_array_clear(page->items);
+    return inbox_rows(tx, user_of(page->req), page->unread, page->below, (int)page->limit, add_notice, page,
+                      err);
+}
+
+static enum err_code count_fn(struct tx *tx, void *arg, struct err *err)
+{
+    struct page *page = arg;
+    return inbox_unread(tx, user_of(page->req), &page->count, err);
+}
+
+static enum err_code read_page(struct request *req, struct page *page, struct err *err)
+{
+    *page = (struct page) { .req = req };
+    enum err_code rc = request_query_i64(req, "limit", 1, PAGE_MAX, 50, &page->limit, err);
+    if (!rc)
+        rc = request_query_i64(req, "after", 1, INT64_MAX, INT64_MAX, &page->below, err);
+    page->unread = str_eq(request_query(req, "unread"), STR("1"));
+    return rc;
+}
+
+static enum err_code answer_page(struct page *page, struct reply *reply, struct err *err)
+{
+    const bool full = (int64_t)json_array_size(page->items) == page->limit;
+    return reply_json(
+        reply, json_pack("{s:O,s:o}", "items", page->items, "next", full ? id_json(page->last) : json_null()),
+        err);
+}
+
+/* GET /api/v1/core/notices?unread=1&after=&limit= or &count=1 (the unread ones, at most 1,000) */
+static enum err_code notices_list(struct request *req, struct reply *reply, struct err *err)
+{
+    const struct notify_routes *routes = req->ctx;
+    struct page page;
+    enum err_code rc = read_page(req, &page, err);
+    if (rc)
+        return rc;
+    if (str_eq(request_query(req, "count"), STR("1"))) {
+        rc = store_read(routes->store, count_fn, &page, err);
+        return rc ? rc
+                  : reply_json(
+                        reply,
+                        json_pack("{s:I,s:b}", "count", (json_int_t)page.count, "exact", page.count < 1000),
+                        err);
+    }
+    page.items = json_array();
+    rc = store_read(routes->store, notices_fn, &page, err);
+    if (!rc)
+        rc = answer_page(&page, reply, err);
+    json_decref(page.items);
+    return rc;
+}
+
+struct reading {
+    struct request *req;
+    int64_t id;
+};
+
+static enum err_code read_fn(struct tx *tx, void *arg, struct err *err)
+{
+    const struct reading *reading = arg;
+    return inbox_read(tx, user_of(reading->req), reading->id, tx_now_ms(tx), err);
+}
+
+/* POST /api/v1/core/notices/{id}/read */
+static enum err_code notice_read(struct request *req, struct reply *reply, struct err *err)
+{
+    const struct notify_routes *routes = req->ctx;
+    struct reading reading = { .req = req };
+    enum err_code rc = request_path_id(req, "id", &reading.id, err);
+    if (!rc)
+        rc = store_write(routes->store, read_fn, &reading, err);
+    if (!rc)
+        reply_empty(reply);
+    return rc;
+}
+
+/* POST /api/v1/core/notices/read: all up to now */
+static enum err_code notices_read(struct request *req, struct reply *reply, struct err *err)
+{
+    const struct notify_routes *routes = req->ctx;
+    struct reading reading = { .req = req };
+    const enum err_code rc = store_write(routes->store, read_fn, &reading, err);
+    if (!rc)
+        reply_empty(reply);
+    return rc;
+}
+
+/* ---- the delivery log ---- */
+
+static enum err_code add_delivery(void *arg, const struct delivery_row *row, struct err *err)
+{
+    struct page *page = arg;
+    (void)err;
+    page->last = row->id;
+    (void)json_array_append_new(page->items,
+                                json_pack("{s:o,s:o,s:o,s:o,s:o,s:b,s:o,s:o,s:o}", "id", id_json(row->id),
+                                          "at", instant_json(row->at_ms), "channel", id_json(row->channel),
+                                          "user", id_json(row->user), "notice", id_json(row->notice), "sent",
+                                          row->sent, "address", text_json(row->address), "title",
+                                          text_json(row->title), "error", text_json(row->error)));
+    return ERR_OK;
+}
+
+static enum err_code deliveries_fn(struct tx *tx, void *arg, struct err *err)
+{
+    struct page *page = arg;
+    json_array_clear(page->items);
+    return delivery_rows(tx, page->below, (int)page->limit, add_delivery, page, err);
+}
+
+/* GET /api/v1/core/deliveries?after=&limit= */
+static enum err_code deliveries_list(struct request *req, struct reply *reply, struct err *err)
+{
+    const struct notify_routes *routes = req->ctx;
+    struct page page;
+    enum err_code rc = read_page(req, &page, err);
+    if (rc)
+        return rc;
+    page.items = json_array();
+    rc = store_read(routes->store, deliveries_fn, &page, err);
+    if (!rc)
+        rc = answer_page(&page, reply, err);
+    json_decref(page.items);
+    return rc;
+}
+
+/* ---- 'send a test' ---- */
+
+struct test_body {
+    struct str address;
+};
+
+struct test_act {
+    const struct notify_routes *routes;
+    const struct request *req;
+    int64_t channel;
+    struct str address;
+};
+
+static enum err_code test_fn(struct tx *tx, void *arg, struct err *err)
+{
+    const struct test_act *act = arg;
+    const struct principal *who = act->req->who;
+    const struct audit_line line = { .action = "test",
+                                     .object_type = STR("core.channel"),
+                                     .object_id = act->channel,
+                                     .detail = act->address,
+                                     .user_id = who->user_id,
+                                     .user_name = who->login,
+                                     .remote = act->req->remote,
+                                     .request_id = act->req->id };
+    return act->routes->audit ? audit_write(act->routes->audit, tx, &line, err) : ERR_OK;
+}
+
+/* POST /api/v1/core/channel/{id}/test {address?}: sends now; a failure is the answer. */
+static enum err_code channel_test(struct request *req, struct reply *reply, struct err *err)
+{
+    static const struct field fields[] = {
+        { "address", FIELD_TEXT, false, 0, 200, offsetof(struct test_body, address), 0 },
+        { 0 },
+    };
+    const struct notify_routes *routes = req->ctx;
+    struct test_body body = { 0 };
+    int64_t id;
+    enum err_code rc = request_path_id(req, "id", &id, err);
+    if (!rc && request_body(req).len)
+        rc = request_fields(req, fields, &body, err);
+    struct test_act act = { routes, req, rc ? 0 : id, body.address };
+    if (!rc)
+        rc = store_write(routes->store, test_fn, &act, err);
+    if (!rc)
+        rc = notify_test(routes->notify, id, body.address, req->lang, err);
+    if (!rc)
+        reply_empty(reply);
+    return rc;
+}
+
+#define V1 "/api/v1/core/"
+const struct route NOTIFY_ROUTES[] = {
+    { "GET", V1 "notices", "*", notices_list, 0 },
+    { "POST", V1 "notices/read", "*", notices_read, 0 },
+    { "POST", V1 "notices/{id}/read", "*", notice_read, 0 },
+    { "GET", V1 "deliveries", "core.delivery.read", deliveries_list, 0 },
+    { "POST", V1 "channel/{id}/test", "core.channel.update", channel_test, ROUTE_LONG },
+    { 0 },
+};

@@ -1,0 +1,125 @@
+"""Channels, templates, 'send a test', the delivery log and the inbox, against a mail sink and a webhook of our own."""
+import http.server
+import json
+import socketserver
+import threading
+
+from bihuan import Server, check, done
+
+mails, posts = [], []
+
+
+class Mail(socketserver.StreamRequestHandler):
+    """A mail sink that speaks enough SMTP."""
+
+    def handle(self):
+        def say(line):
+            self.wfile.write((line + '\r\n').encode())
+        say('220 sink')
+        data = None
+        while True:
+            line = self.rfile.readline()
+            if not line:
+                return
+            text = line.decode(errors='replace').rstrip('\r\n')
+            if data is not None:
+                if text == '.':
+                    mails.append('\n'.join(data))
+                    data = None
+                    say('250 taken')
+                else:
+                    data.append(text)
+            elif text.upper().startswith('EHLO') or text.upper().startswith('HELO'):
+                say('250 sink')
+            elif text.upper().startswith('RCPT') and 'nobody@' in text:
+                say('550 no such user')
+            elif text.upper() == 'DATA':
+                data = []
+                say('354 go on')
+            elif text.upper() == 'QUIT':
+                say('221 bye')
+                return
+            else:
+                say('250 ok')
+
+
+class Hook(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        posts.append((self.path, json.loads(self.rfile.read(int(self.headers['Content-Length'])))))
+        body = b'{"errcode":0}'
+        self.send_response(500 if self.path == '/broken' else 200)
+        self.send_header('Content-Length', str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+def serve(server):
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server.server_address[1]
+
+
+smtp = serve(socketserver.ThreadingTCPServer(('127.0.0.1', 0), Mail))
+web = serve(http.server.ThreadingHTTPServer(('127.0.0.1', 0), Hook))
+
+with Server() as server:
+    admin = server.login_first()
+
+    def channel(code, kind, url, **more):
+        answer = admin.post('core/channel', dict(more, code=code, name=code, kind=kind, url=url))
+        check(f'channel {code} is a record', answer.status == 201, answer)
+        return answer.json
+
+    mail = channel('mail', 'mail', f'smtp://127.0.0.1:{smtp}', sender='bihuan@example.org', tls='never',
+                   password='s3cr3t-word')
+    hook = channel('hook', 'webhook', f'http://127.0.0.1:{web}/hook', body='{"say":"{title}","more":"{text}"}')
+    wecom = channel('wecom', 'wecom', f'http://127.0.0.1:{web}/wecom')
+    broken = channel('broken', 'webhook', f'http://127.0.0.1:{web}/broken')
+    gone = channel('gone', 'webhook', 'http://127.0.0.1:9/x')
+    off = channel('off', 'webhook', f'http://127.0.0.1:{web}/off', enabled=False)
+
+    def test(one, address=None):
+        return admin.post(f"core/channel/{one['id']}/test", {'address': address} if address else {})
+
+    answer = test(mail, 'ops@example.org')
+    check('a test mail arrives', answer.status == 204 and len(mails) == 1 and 'To: ' in mails[0]
+          and 'ops@example.org' in mails[0], (answer, mails))
+    check('it has subject, date and message id', all(f'\n{h}: ' in '\n' + mails[0]
+                                                      for h in ('Subject', 'Date', 'Message-ID', 'From')), mails)
+    answer = test(mail, 'nobody@example.org')
+    check('a refused receiver is told', answer.status == 422 and answer.code == 'notify.refused', answer)
+    answer = test(hook)
+    check('a webhook gets its own JSON', answer.status == 204 and posts[-1][0] == '/hook' and 'say' in posts[-1][1],
+          (answer, posts))
+    answer = test(wecom)
+    check('a WeCom group gets its form', answer.status == 204 and posts[-1][0] == '/wecom' and 'msgtype' in posts[-1][1],
+          (answer, posts))
+    check('a webhook that fails is told', test(broken).status == 502)
+    check('one that is not there too', test(gone).status == 502)
+    answer = admin.post('core/channel/17/test')
+    check('no such channel', answer.status == 404, answer)
+    log = admin.get('core/deliveries').json['items']
+    check('every attempt is in the delivery log', len(log) == 6 and [d['sent'] for d in log]
+          == [False, False, True, True, False, True], log)
+    check('with the reason of a failure', all(bool(d['error']) != d['sent'] for d in log), log)
+    role = admin.post('core/roles', {'code': 'looker', 'name': '查看', 'permissions': ['core.channel.read']}).json
+    user = admin.post('core/users', {'login': 'looker', 'name': 'l', 'org': admin.get('core/session').json['user']['org']}).json
+    admin.put(f"core/users/{user['id']}/grants", {'items': [{'role': role['id'], 'all': True}]}, user['version'])
+    looker = server.client()
+    looker.login('looker', user['password'])
+    looker.change_password(user['password'], 'Looking-Glass-3')
+    shown = looker.get(f"core/channel/{mail['id']}")
+    check('the password of a channel is not shown to who only reads', shown.status == 200 and 's3cr3t-word' not in shown.body.decode(), shown)
+    answer = admin.patch(f"core/channel/{hook['id']}", {'url': f'http://127.0.0.1:{web}/moved'}, hook['version'])
+    check('a channel changes', answer.status == 200, answer)
+    test(hook)
+    check('and the change counts at once', posts[-1][0] == '/moved', posts[-1])
+    answer = admin.delete(f"core/channel/{hook['id']}", admin.get(f"core/channel/{hook['id']}").json['version'])
+    check('a channel is deleted', answer.status == 204 and test(hook).status == 404, answer)
+    check('the inbox answers', admin.get('core/notices').json == {'items': [], 'next': None})
+    check('and is counted', admin.get('core/notices?unread=1&count=1').json['count'] == 0)
+    check('reading all is harmless', admin.post('core/notices/read').status == 204)
+    check('only who may sees deliveries', server.client().get('core/deliveries').status == 401)
+done()
