@@ -25,6 +25,9 @@ struct entity_routes;
 struct query;
 struct notify;
 struct control;
+struct subjects;
+struct alarms;
+struct warn;
 struct ticker;
 
 struct app {
@@ -59,6 +62,9 @@ struct app {
     struct query *query;
     struct notify *notify;
     struct control *control;
+    struct subjects *subjects;
+    struct alarms *alarms;
+    struct warn *warn;
     struct ticker *ticker;
 };
 

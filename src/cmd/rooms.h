@@ -13,3 +13,9 @@ void work_room_stop(struct app *app);
 /* rooms_notify.c: behind entity, whose records channels and templates are. */
 MUST_CHECK enum err_code notify_room_start(struct app *app, struct err *err);
 void notify_room_stop(struct app *app);
+/* rooms_warn.c: names and relations of subjects; then alarms, routing and the telling of people, before the
+ * rooms whose verdicts they hear. */
+MUST_CHECK enum err_code subjects_room_start(struct app *app, struct err *err);
+void subjects_room_stop(struct app *app);
+MUST_CHECK enum err_code warn_room_start(struct app *app, struct err *err);
+void warn_room_stop(struct app *app);

@@ -363,6 +363,8 @@ static const struct room ROOMS[] = {
     { "packs",    packs_start,      packs_stop,     NULL },
     { "entity",   entity_start,     entity_stop,    NULL },
     { "notify",   notify_room_start, notify_room_stop, NULL },
+    { "subjects", subjects_room_start, subjects_room_stop, NULL },
+    { "warn",     warn_room_start,  warn_room_stop, NULL },
     { "ticker",   ticker_start,     ticker_stop,    NULL },
     { "work",     work_room_start,  work_room_stop, NULL }, /* after all that register consumers and kinds */
     { "listen",   listen_start,     listen_stop,    listen_reload },

@@ -27,6 +27,7 @@ struct signal_node {
 struct alarms {
     struct alarms_config config;
     struct wal *wal;
+    int64_t log_id; /* of this folder: numbers of nodes change hands, a log's cursor must not */
 
     pthread_mutex_t machine_lock;
     struct machine *machine;
@@ -297,7 +298,7 @@ static enum err_code write_fn(struct tx *tx, void *arg, struct err *err)
         if (rc)
             return err_in(err, "alarm.write");
     }
-    return alarm_cursor_set(tx, batch->alarms->config.node, (int64_t)batch->position, err);
+    return alarm_cursor_set(tx, batch->alarms->log_id, (int64_t)batch->position, err);
 }
 
 /* Reads up to WRITE_BATCH records. */
@@ -427,7 +428,7 @@ static enum err_code restore_fn(struct tx *tx, void *arg, struct err *err)
     struct alarms *alarms = arg;
     int64_t position;
     const struct alarm_row_filter live = { .state = STR("live"), .limit = ALARMS_MAX };
-    enum err_code rc = alarm_cursor_get(tx, alarms->config.node, &position, err);
+    enum err_code rc = alarm_cursor_get(tx, alarms->log_id, &position, err);
     if (!rc)
         rc = alarm_rows(tx, &live, restore_one, alarms, err);
     if (!rc)
@@ -453,6 +454,27 @@ static enum err_code restore_log(struct alarms *alarms, struct err *err)
     }
     wal_reader_free(reader);
     return rc == ERR_NOT_FOUND ? ERR_OK : rc;
+}
+
+/* The id in the folder of the log; made with the first start. */
+static enum err_code read_log_id(struct alarms *alarms, struct err *err)
+{
+    char path[2300], text[24];
+    (void)snprintf(path, sizeof path, "%.2200s/id", alarms->config.dir);
+    struct disk_file *file = NULL;
+    size_t len = 0;
+    enum err_code rc = disk_open(alarms->config.disk, path, DISK_READ, &file, err);
+    if (rc == ERR_NOT_FOUND) {
+        alarms->log_id = ids_next(alarms->config.ids);
+        const int made = snprintf(text, sizeof text, "%lld", (long long)alarms->log_id);
+        return disk_replace(alarms->config.disk, path, text, (size_t)made, err);
+    }
+    if (!rc)
+        rc = disk_read(file, 0, text, sizeof text, &len, err);
+    disk_close(file);
+    if (!rc && !str_i64((struct str) { text, len }, &alarms->log_id))
+        rc = err_set(err, ERR_CORRUPT, "warn.record", ARG_END);
+    return rc;
 }
 
 static enum err_code start_threads(struct alarms *alarms, struct err *err)
@@ -498,6 +520,8 @@ enum err_code alarms_open(const struct alarms_config *config, struct alarms **ou
     enum err_code rc = alarms->machine ? ERR_OK : err_nomem(err);
     if (!rc)
         rc = wal_open(&(struct wal_config) { .disk = config->disk, .dir = config->dir }, &alarms->wal, err);
+    if (!rc)
+        rc = read_log_id(alarms, err);
     if (!rc)
         rc = store_read(config->store, restore_fn, alarms, err);
     if (!rc)

@@ -107,5 +107,5 @@ MUST_CHECK enum err_code alarm_event_rows(struct tx *tx, int64_t alarm_id, int l
 /* Writes one change into the tables; writing it twice changes nothing. */
 MUST_CHECK enum err_code alarm_record_write(struct tx *tx, const struct alarm_record *record,
                                             struct err *err);
-MUST_CHECK enum err_code alarm_cursor_get(struct tx *tx, int node, int64_t *out_position, struct err *err);
-MUST_CHECK enum err_code alarm_cursor_set(struct tx *tx, int node, int64_t position, struct err *err);
+MUST_CHECK enum err_code alarm_cursor_get(struct tx *tx, int64_t log, int64_t *out_position, struct err *err);
+MUST_CHECK enum err_code alarm_cursor_set(struct tx *tx, int64_t log, int64_t position, struct err *err);

@@ -27,9 +27,9 @@
     "SELECT id, at_ms, by_id, hold_by, event, state, hold, value, text FROM alarm_event WHERE alarm_id = "   \
     "?1 "                                                                                                    \
     "ORDER BY id LIMIT ?2"
-#define SQL_CURSOR_GET "SELECT position FROM alarm_cursor WHERE node = ?1"
+#define SQL_CURSOR_GET "SELECT position FROM alarm_cursor WHERE log = ?1"
 #define SQL_CURSOR_SET                                                                                       \
-    "INSERT INTO alarm_cursor (node, position) VALUES (?1, ?2) ON CONFLICT (node) DO UPDATE SET position = " \
+    "INSERT INTO alarm_cursor (log, position) VALUES (?1, ?2) ON CONFLICT (log) DO UPDATE SET position = "   \
     "excluded.position"
 
 static void flaps_text(const struct alarm *alarm, char *out, size_t size)
@@ -243,25 +243,25 @@ enum err_code alarm_event_rows(struct tx *tx, int64_t alarm_id, int limit,
     }
 }
 
-enum err_code alarm_cursor_get(struct tx *tx, int node, int64_t *out_position, struct err *err)
+enum err_code alarm_cursor_get(struct tx *tx, int64_t log, int64_t *out_position, struct err *err)
 {
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     bool row = false;
     if (tx_prepare(tx, SQL_CURSOR_GET, &stmt, err))
         return err->code;
-    stmt_bind_i64(stmt, 1, node);
+    stmt_bind_i64(stmt, 1, log);
     if (stmt_step(stmt, &row, err))
         return err->code;
     *out_position = row ? stmt_i64(stmt, 0) : -1;
     return ERR_OK;
 }
 
-enum err_code alarm_cursor_set(struct tx *tx, int node, int64_t position, struct err *err)
+enum err_code alarm_cursor_set(struct tx *tx, int64_t log, int64_t position, struct err *err)
 {
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     if (tx_prepare(tx, SQL_CURSOR_SET, &stmt, err))
         return err->code;
-    stmt_bind_i64(stmt, 1, node);
+    stmt_bind_i64(stmt, 1, log);
     stmt_bind_i64(stmt, 2, position);
     return stmt_run(stmt, NULL, err);
 }

@@ -75,7 +75,6 @@ static struct alarms *open_alarms(struct world *world, struct store *store, cons
         .store = store,
         .ids = &ids,
         .clock = &CLOCK_SYSTEM,
-        .node = 1,
         .hooks = { .ctx = world, .tell = on_tell, .event = on_event, .live = on_live }
     };
     teststore_ok(alarms_open(&config, &alarms, &err), &err, "opens");

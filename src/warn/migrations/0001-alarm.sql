@@ -44,8 +44,8 @@ CREATE TABLE alarm_event (
 ) {strict};
 CREATE INDEX alarm_event_alarm ON alarm_event (alarm_id, id);
 
--- How far the log has been written into these tables: moved in the same transaction.
+-- How far each process's log (by the id in its folder) has been written into these tables: moved in the same transaction.
 CREATE TABLE alarm_cursor (
-    node {i64} PRIMARY KEY,
+    log {i64} PRIMARY KEY,
     position {i64} NOT NULL
 ) {strict};
