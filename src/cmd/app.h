@@ -28,6 +28,7 @@ struct control;
 struct subjects;
 struct alarms;
 struct warn;
+struct handle;
 struct ticker;
 
 struct app {
@@ -61,6 +62,7 @@ struct app {
     struct entity_routes *entity_routes;
     struct query *query;
     struct notify *notify;
+    struct handle *handle;
     struct control *control;
     struct subjects *subjects;
     struct alarms *alarms;

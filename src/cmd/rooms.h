@@ -19,3 +19,6 @@ MUST_CHECK enum err_code subjects_room_start(struct app *app, struct err *err);
 void subjects_room_stop(struct app *app);
 MUST_CHECK enum err_code warn_room_start(struct app *app, struct err *err);
 void warn_room_stop(struct app *app);
+/* rooms_handle.c: cases; before the data of packs is loaded, since demo tickets become cases too. */
+MUST_CHECK enum err_code handle_room_start(struct app *app, struct err *err);
+void handle_room_stop(struct app *app);

@@ -1,0 +1,34 @@
+/* rooms_handle.c - see rooms.h: cases, their clocks and tasks. */
+#include "base/log.h"
+#include "cmd/rooms.h"
+#include "handle/handle.h"
+
+enum err_code handle_room_start(struct app *app, struct err *err)
+{
+    const struct handle_config config = { .store = app->store,
+                                          .ids = &app->ids,
+                                          .clock = app->clock,
+                                          .words = app->words,
+                                          .entity = app->entity,
+                                          .packs = app->packs,
+                                          .outbox = app->outbox,
+                                          .audit = app->audit,
+                                          .bus = app->bus,
+                                          .server = app->http,
+                                          .alarm_type = STR("ops.ticket") };
+    struct findings findings;
+    enum err_code rc = findings_init(&findings, app->arena, err);
+    if (rc)
+        return rc;
+    rc = handle_new(&config, &findings, &app->handle, err);
+    for (int i = 0; rc && i < findings.count; i++)
+        log_err(&findings.items[i], "flow.finding", "finding %d of %d", i + 1,
+                findings.count + findings.more);
+    return rc ? rc : handle_start(app->handle, err);
+}
+
+void handle_room_stop(struct app *app)
+{
+    handle_free(app->handle);
+    app->handle = NULL;
+}
