@@ -96,7 +96,7 @@ BUILTIN(fn_date_and_time)
     const struct feel_value *a = single(args), *b = count > 1 ? single(&args[1]) : NULL;
     if (count == 1) {
         if (a->kind == FEEL_STRING) {
-            if (!feel_date_time_parse(ev->arena, a->string, out) && date_parse(a->string, &m.date))
+            if (moment_parse_date_time(a->string, &m) || date_parse(a->string, &m.date))
                 (void)value_moment(ev, FEEL_DATE_TIME, &m, out);
         } else if (a->kind == FEEL_DATE_TIME) {
             *out = *a;
@@ -135,7 +135,8 @@ BUILTIN(fn_time)
     if (count != 1)
         return;
     if (from->kind == FEEL_STRING) {
-        (void)feel_time_parse(ev->arena, from->string, out);
+        if (moment_parse_time(from->string, &m))
+            (void)value_moment(ev, FEEL_TIME, &m, out);
     } else if (from->kind == FEEL_TIME) {
         *out = *from;
     } else if (from->kind == FEEL_DATE_TIME) {
@@ -278,8 +279,8 @@ BUILTIN(fn_now)
     struct err err;
     (void)args;
     (void)count;
-    if (feel_from_instant(ev->arena, ev->now_ms, ev->zone, out, &err))
-        *out = feel_null();
+    if (feel_from_instant(ev->arena, ev->now_ms, ev->zone, out, &err) == ERR_NOMEM)
+        ev_stop(ev, ERR_NOMEM, "base.no_memory");
 }
 
 BUILTIN(fn_today)

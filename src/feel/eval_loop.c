@@ -199,11 +199,11 @@ void eval_filter(const struct node *node, struct frame *frame, struct feel_value
     const struct feel_list list = value.kind == FEEL_LIST   ? value.list
                                   : value.kind == FEEL_NULL ? (struct feel_list) { 0 }
                                                             : (struct feel_list) { &value, 1 };
-    struct feel_value *item = &frame->locals[node->slot];
     if (node->b->kind == NODE_CONST && node->b->value.kind == FEEL_NUMBER) {
         by_index(node, frame, &list, node->b->value.number, out);
         return;
     }
+    struct feel_value *item = &frame->locals[node->slot];
     *item = list.count ? list.items[0] : feel_null();
     if (!list.count) {
         const int warnings = ev->warnings_count, more = ev->warnings_more;

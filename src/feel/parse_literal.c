@@ -1,5 +1,6 @@
 /* parse_literal.c - numbers, strings, `@"..."`. */
 #include "feel/parser.h"
+#include "feel/temporal.h"
 
 static bool digit(char c)
 {
@@ -165,6 +166,9 @@ struct node *parse_at_literal(struct parser *p)
         return NULL;
     if (feel_temporal_parse(p->arena, text, &value))
         return constant(p, start, value, (enum feel_type_kind)TYPES[value.kind]);
+    struct feel_moment moment;
+    if (moment_parse_time(text, &moment) || moment_parse_date_time(text, &moment))
+        return parse_alloc(p, 1, SIZE_MAX); /* it was the memory */
     if (!(p->flags & FEEL_NAMES_OPEN))
         return parse_fail(p, "feel.at_literal", start);
     return constant(p, start, feel_null(), FEEL_T_NULL);

@@ -45,7 +45,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (feel_prepare(arena, scope, text, (enum feel_mode)mode, FEEL_NAMES_OPEN, &program, &err))
             continue;
         feel_eval_init(&ev, arena);
-        ev.limits = (struct feel_limits) { .steps = 100000, .depth = 2000, .list_max = 20000, .text_max = 100000 };
+        ev.limits =
+            (struct feel_limits) { .steps = 100000, .depth = 2000, .list_max = 20000, .text_max = 100000 };
         ev.now_ms = 1700000000000;
         if (feel_evaluate(program, &ev, inputs, &out, &err) == ERR_OK)
             use_value(arena, &out);
