@@ -8,6 +8,7 @@
 
 static const struct cmd_entry COMMANDS[] = {
     { "serve", cmd_serve },
+    { "probe", cmd_probe },
     { "pack", cmd_pack },
     { "dmn", cmd_dmn },
     { "feel", cmd_feel },

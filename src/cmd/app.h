@@ -29,6 +29,8 @@ struct subjects;
 struct alarms;
 struct warn;
 struct handle;
+struct observe;
+struct watch;
 struct ticker;
 
 struct app {
@@ -67,6 +69,8 @@ struct app {
     struct subjects *subjects;
     struct alarms *alarms;
     struct warn *warn;
+    struct observe *observe;
+    struct watch *watch;
     struct ticker *ticker;
 };
 

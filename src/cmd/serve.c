@@ -5,6 +5,7 @@
 #include "cmd/rooms.h"
 #include "crypto/digest.h"
 #include "crypto/keyring.h"
+#include "observe/observe.h"
 #include "platform/audit/audit.h"
 #include "platform/bus/broadcast.h"
 #include "platform/bus/lease.h"
@@ -326,6 +327,8 @@ static void put_metrics(void *ctx, struct buf *out)
                "# TYPE bihuan_store_waiting gauge\nbihuan_store_waiting %d\n",
                (long long)stats.writes, (long long)stats.commits, (long long)stats.reads,
                (long long)stats.retries, (long long)stats.timeouts, stats.waiting);
+    if (app->observe)
+        observe_metrics(app->observe, out);
 }
 
 /* The last one: from here on requests come in. */
@@ -340,6 +343,7 @@ static enum err_code listen_start(struct app *app, struct err *err)
 /* The first one to stop: what runs is answered, nothing new comes in. */
 static void listen_stop(struct app *app)
 {
+    observe_wake(app->observe); /* probe nodes that wait for news */
     http_drain(app->http, DRAIN_MS);
 }
 
@@ -366,6 +370,7 @@ static const struct room ROOMS[] = {
     { "handle",   handle_room_start, handle_room_stop, NULL }, /* hears of alarms: before they begin */
     { "subjects", subjects_room_start, subjects_room_stop, NULL },
     { "warn",     warn_room_start,  warn_room_stop, NULL },
+    { "watch",    watch_room_start, watch_room_stop, NULL },
     { "ticker",   ticker_start,     ticker_stop,    NULL },
     { "work",     work_room_start,  work_room_stop, NULL }, /* after all that register consumers and kinds */
     { "listen",   listen_start,     listen_stop,    listen_reload },

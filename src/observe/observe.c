@@ -28,16 +28,10 @@ struct observe {
 static enum err_code check_hook(void *arg, const struct entity_call *call, struct tx *tx,
                                 struct entity_change *change, struct err *err)
 {
-    json_t *spec = NULL;
     (void)arg;
     (void)call;
     (void)tx;
-    if (change->op == ENTITY_DELETE)
-        return ERR_OK;
-    const enum err_code rc = check_spec(change->after, &spec, err);
-    if (!rc)
-        json_decref(spec);
-    return rc;
+    return change->op == ENTITY_DELETE ? ERR_OK : check_validate(change->after, err);
 }
 
 enum err_code observe_hook(struct entity *entity, struct err *err)

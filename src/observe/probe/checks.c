@@ -280,6 +280,15 @@ static enum err_code entry_read(int64_t id, const json_t *record, struct entry *
     return ERR_OK;
 }
 
+enum err_code check_validate(const json_t *record, struct err *err)
+{
+    struct entry *entry;
+    const enum err_code rc = entry_read(0, record, &entry, err);
+    if (!rc)
+        entry_free(entry);
+    return rc;
+}
+
 static void publish(struct checks *checks)
 {
     checks->version++;

@@ -47,6 +47,9 @@ void checks_sink(void *ctx, const struct collect_result *results, size_t count);
 /* Turns a record of type ops.check into what collect_set() takes; ERR_INVALID with the record's pointer. */
 MUST_CHECK enum err_code check_spec(const json_t *record, json_t **out_spec, struct err *err);
 
+/* Everything that checks_set() would refuse. */
+MUST_CHECK enum err_code check_validate(const json_t *record, struct err *err);
+
 /* Adds or replaces; a disabled one is removed.  ERR_INVALID, ERR_LIMIT, ERR_NOMEM. */
 MUST_CHECK enum err_code checks_set(struct checks *checks, int64_t id, const json_t *record, struct err *err);
 void checks_remove(struct checks *checks, int64_t id);

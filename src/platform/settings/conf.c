@@ -40,6 +40,7 @@ static const struct key KEYS[] = {
     TEXT("proxies", proxies),
     TEXT("metrics-from", metrics_from),
     TEXT("metrics-token", metrics_token),
+    TEXT("check-ca", check_ca),
     TEXT("public-url", public_url),
     TEXT("log-level", log_level),
     NUMBER("workers", workers, 1, 512),
