@@ -6,7 +6,7 @@ import re
 import sys
 
 FLOORS = ['store', 'feel', 'dmn', 'net'] + [
-    'platform/' + m for m in ('bus', 'audit', 'settings', 'identity', 'jobs', 'files', 'pack', 'entity', 'query', 'notify')
+    'platform/' + m for m in ('bus', 'audit', 'settings', 'identity', 'jobs', 'files', 'pack', 'decision', 'entity', 'query', 'notify')
 ] + ['platform', 'subject', 'observe', 'judge', 'warn', 'handle', 'learn', 'hub', 'app']
 
 
