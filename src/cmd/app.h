@@ -20,6 +20,7 @@ struct audit;
 struct jobs;
 struct files;
 struct packs;
+struct decisions;
 struct entity;
 struct entity_routes;
 struct query;
@@ -60,6 +61,7 @@ struct app {
     struct jobs *jobs;
     struct files *files;
     struct packs *packs;
+    struct decisions *decisions;
     struct entity *entity;
     struct entity_routes *entity_routes;
     struct query *query;

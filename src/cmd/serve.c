@@ -10,6 +10,7 @@
 #include "platform/bus/broadcast.h"
 #include "platform/bus/lease.h"
 #include "platform/bus/outbox.h"
+#include "platform/decision/decision.h"
 #include "platform/settings/settings.h"
 #include "store/migrate.h"
 
@@ -194,6 +195,27 @@ static void identity_end(struct app *app)
     app->identity = NULL;
 }
 
+static enum err_code decision_start(struct app *app, struct err *err)
+{
+    const struct decisions_config config = { .store = app->store,
+                                             .ids = &app->ids,
+                                             .audit = app->audit,
+                                             .broadcast = app->broadcast,
+                                             .words = app->words,
+                                             .clock = app->clock };
+    app->decisions = decisions_new(&config);
+    if (!app->decisions)
+        return err_nomem(err);
+    const enum err_code rc = decisions_take_packs(app->decisions, app->packs, err);
+    return rc ? rc : http_add_routes(app->http, DECISION_ROUTES, app->decisions, err);
+}
+
+static void decision_stop(struct app *app)
+{
+    decisions_free(app->decisions);
+    app->decisions = NULL;
+}
+
 /* ---- what is done again and again ---- */
 
 struct ticker {
@@ -365,6 +387,7 @@ static const struct room ROOMS[] = {
     { "identity", identity_begin,   identity_end,   NULL },
     { "jobs",     jobs_room_start,  jobs_room_stop, NULL },
     { "packs",    packs_start,      packs_stop,     NULL },
+    { "decision", decision_start,   decision_stop,  NULL },
     { "entity",   entity_start,     entity_stop,    NULL },
     { "notify",   notify_room_start, notify_room_stop, NULL },
     { "handle",   handle_room_start, handle_room_stop, NULL }, /* hears of alarms: before they begin */

@@ -123,6 +123,16 @@ static enum err_code pair(struct comparing *comparing, const void *a, int a_coun
             }
         }
     }
+    for (int i = 0, j = 0; i < a_count; i++) { /* what has neither: in order */
+        if (out->of_before[i] >= 0 || content(a, i).len > 0)
+            continue;
+        while (j < b_count && (out->of_after[j] >= 0 || content(b, j).len > 0))
+            j++;
+        if (j == b_count)
+            break;
+        out->of_before[i] = j;
+        out->of_after[j] = i;
+    }
     return ERR_OK;
 }
 

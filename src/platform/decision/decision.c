@@ -50,10 +50,12 @@ static bool read_decision(struct arena *arena, struct stmt *stmt, struct decisio
                                    .created_by = stmt_i64(stmt, 6),
                                    .updated_at = stmt_i64(stmt, 7),
                                    .updated_by = stmt_i64(stmt, 8) };
-    return copy_text(arena, stmt_text(stmt, 1), &out->code) && copy_text(arena, stmt_text(stmt, 2), &out->title);
+    return copy_text(arena, stmt_text(stmt, 1), &out->code) &&
+           copy_text(arena, stmt_text(stmt, 2), &out->title);
 }
 
-static bool read_version(struct arena *arena, struct stmt *stmt, bool with_model, struct decision_version_row *out)
+static bool read_version(struct arena *arena, struct stmt *stmt, bool with_model,
+                         struct decision_version_row *out)
 {
     *out = (struct decision_version_row) { .id = stmt_i64(stmt, 0),
                                            .decision_id = stmt_i64(stmt, 1),
@@ -79,8 +81,10 @@ static bool read_case(struct arena *arena, struct stmt *stmt, struct decision_ca
                                         .version = stmt_i64(stmt, 6),
                                         .updated_at = stmt_i64(stmt, 7),
                                         .updated_by = stmt_i64(stmt, 8) };
-    return copy_text(arena, stmt_text(stmt, 2), &out->name) && copy_text(arena, stmt_text(stmt, 3), &out->target) &&
-           copy_text(arena, stmt_text(stmt, 4), &out->input) && copy_text(arena, stmt_text(stmt, 5), &out->expected);
+    return copy_text(arena, stmt_text(stmt, 2), &out->name) &&
+           copy_text(arena, stmt_text(stmt, 3), &out->target) &&
+           copy_text(arena, stmt_text(stmt, 4), &out->input) &&
+           copy_text(arena, stmt_text(stmt, 5), &out->expected);
 }
 
 static enum err_code none(int64_t id, struct err *err)
@@ -88,8 +92,8 @@ static enum err_code none(int64_t id, struct err *err)
     return err_set(err, ERR_NOT_FOUND, "decision.none", ARG_INT("id", id), ARG_END);
 }
 
-static enum err_code decision_row_find(struct tx *tx, struct arena *arena, int64_t id, struct decision_row *out,
-                                       struct err *err)
+static enum err_code decision_row_find(struct tx *tx, struct arena *arena, int64_t id,
+                                       struct decision_row *out, struct err *err)
 {
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     bool row = false;
@@ -152,8 +156,9 @@ static enum err_code list_fn(struct tx *tx, void *arg, struct err *err)
     return rc;
 }
 
-enum err_code decision_list(struct decisions *decisions, struct arena *arena, struct str pattern, struct str after,
-                            int limit, struct decision_row **out, int *out_count, struct err *err)
+enum err_code decision_list(struct decisions *decisions, struct arena *arena, struct str pattern,
+                            struct str after, int limit, struct decision_row **out, int *out_count,
+                            struct err *err)
 {
     struct reading reading = { .arena = arena, .pattern = pattern, .after = after, .limit = limit };
     reading.rows = arena_alloc(arena, (size_t)limit + 1, sizeof(*reading.rows));
@@ -185,8 +190,9 @@ static enum err_code read_fn(struct tx *tx, void *arg, struct err *err)
     return rc;
 }
 
-enum err_code decision_read(struct decisions *decisions, struct arena *arena, int64_t id, struct decision_row *out,
-                            struct decision_version_row **out_versions, int *out_count, struct err *err)
+enum err_code decision_read(struct decisions *decisions, struct arena *arena, int64_t id,
+                            struct decision_row *out, struct decision_version_row **out_versions,
+                            int *out_count, struct err *err)
 {
     struct reading reading = { .arena = arena, .id = id };
     reading.versions = arena_alloc(arena, VERSIONS_MAX, sizeof(*reading.versions));
@@ -207,8 +213,8 @@ static enum err_code version_fn(struct tx *tx, void *arg, struct err *err)
     return version_find(tx, reading->arena, reading->id, reading->number, &reading->version, err);
 }
 
-enum err_code decision_version_read(struct decisions *decisions, struct arena *arena, int64_t id, int64_t number,
-                                    struct decision_version_row *out, struct err *err)
+enum err_code decision_version_read(struct decisions *decisions, struct arena *arena, int64_t id,
+                                    int64_t number, struct decision_version_row *out, struct err *err)
 {
     struct reading reading = { .arena = arena, .id = id, .number = number };
     const enum err_code rc = store_read(decisions->config.store, version_fn, &reading, err);
@@ -271,7 +277,7 @@ struct acting {
     int64_t id, number, version, from, new_id, row_id, now;
     struct str code, title, model, comment, name;
     const struct decision_case_row *one;
-    bool remove;
+    bool remove, ship;
     int64_t out;
     int64_t cases_mark[3];
 };
@@ -312,7 +318,8 @@ static enum err_code tell(struct acting *acting, struct tx *tx, struct str detai
                                      .user_id = user_of(acting),
                                      .user_name = who ? who->login : (struct str) { 0 },
                                      .remote = acting->act ? acting->act->remote : (struct str) { 0 },
-                                     .request_id = acting->act ? acting->act->request_id : (struct str) { 0 } };
+                                     .request_id =
+                                         acting->act ? acting->act->request_id : (struct str) { 0 } };
     if (rc == ERR_OK && config->audit)
         rc = audit_write(config->audit, tx, &line, err);
     const struct bus_event event = { .topic = STR("decision.changed"), .subject_id = acting->id };
@@ -357,6 +364,32 @@ static enum err_code add_version(struct acting *acting, struct tx *tx, int64_t n
     return stmt_run(stmt, NULL, err);
 }
 
+static enum err_code set_published(struct acting *acting, struct tx *tx, int64_t number, struct err *err)
+{
+    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
+    const enum err_code rc = tx_prepare(tx, SQL_DECISION_PUBLISHED, &stmt, err);
+    if (rc)
+        return rc;
+    stmt_bind_i64(stmt, 1, acting->id);
+    stmt_bind_i64(stmt, 2, number);
+    stmt_bind_i64(stmt, 3, acting->now);
+    stmt_bind_i64(stmt, 4, user_of(acting));
+    return stmt_run(stmt, NULL, err);
+}
+
+/* The first version of a model that comes with a pack is the published one. */
+static enum err_code ship(struct acting *acting, struct tx *tx, struct err *err)
+{
+    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
+    enum err_code rc = tx_prepare(tx, SQL_VERSION_SHIPPED, &stmt, err);
+    if (rc)
+        return rc;
+    stmt_bind_i64(stmt, 1, acting->id);
+    stmt_bind_i64(stmt, 2, acting->now);
+    rc = stmt_run(stmt, NULL, err);
+    return rc ? rc : set_published(acting, tx, 1, err);
+}
+
 static enum err_code create_fn(struct tx *tx, void *arg, struct err *err)
 {
     struct acting *acting = arg;
@@ -372,6 +405,8 @@ static enum err_code create_fn(struct tx *tx, void *arg, struct err *err)
     rc = stmt_run(stmt, NULL, err);
     if (rc == ERR_OK)
         rc = add_version(acting, tx, 1, acting->model, err);
+    if (rc == ERR_OK && acting->ship)
+        rc = ship(acting, tx, err);
     return rc ? rc : tell(acting, tx, STR(""), err);
 }
 
@@ -385,8 +420,9 @@ static bool code_fits(struct str code)
     return code.len > 0 && code.len <= DECISION_CODE_MAX;
 }
 
-enum err_code decision_create(struct decisions *decisions, const struct decision_act *act, struct str code,
-                              struct str title, struct str model, int64_t *out_id, struct err *err)
+static enum err_code create(struct decisions *decisions, const struct decision_act *act, bool shipped,
+                            struct str code, struct str title, struct str model, int64_t *out_id,
+                            struct err *err)
 {
     struct acting acting = begin(decisions, act, "create", 0, 1);
     if (!code_fits(code)) {
@@ -399,10 +435,23 @@ enum err_code decision_create(struct decisions *decisions, const struct decision
     acting.code = code;
     acting.title = title;
     acting.model = model;
+    acting.ship = shipped;
     const enum err_code rc = store_write(decisions->config.store, create_fn, &acting, err);
     if (rc == ERR_OK)
         *out_id = acting.id;
     return rc;
+}
+
+enum err_code decision_create(struct decisions *decisions, const struct decision_act *act, struct str code,
+                              struct str title, struct str model, int64_t *out_id, struct err *err)
+{
+    return create(decisions, act, false, code, title, model, out_id, err);
+}
+
+enum err_code decision_ship(struct decisions *decisions, struct str code, struct str title, struct str model,
+                            int64_t *out_id, struct err *err)
+{
+    return create(decisions, NULL, true, code, title, model, out_id, err);
 }
 
 static enum err_code draft_fn(struct tx *tx, void *arg, struct err *err)
@@ -422,8 +471,8 @@ static enum err_code draft_fn(struct tx *tx, void *arg, struct err *err)
     return rc ? rc : tell(acting, tx, number_detail(tx, acting->out), err);
 }
 
-enum err_code decision_draft(struct decisions *decisions, const struct decision_act *act, int64_t id, int64_t from,
-                             int64_t *out_number, struct err *err)
+enum err_code decision_draft(struct decisions *decisions, const struct decision_act *act, int64_t id,
+                             int64_t from, int64_t *out_number, struct err *err)
 {
     struct acting acting = begin(decisions, act, "draft", id, 0);
     acting.from = from;
@@ -477,9 +526,9 @@ static enum err_code save_fn(struct tx *tx, void *arg, struct err *err)
     return rc ? rc : tell(acting, tx, number_detail(tx, acting->number), err);
 }
 
-enum err_code decision_save(struct decisions *decisions, const struct decision_act *act, int64_t id, int64_t number,
-                            int64_t version, struct str model, struct str comment, int64_t *out_version,
-                            struct err *err)
+enum err_code decision_save(struct decisions *decisions, const struct decision_act *act, int64_t id,
+                            int64_t number, int64_t version, struct str model, struct str comment,
+                            int64_t *out_version, struct err *err)
 {
     struct acting acting = begin(decisions, act, "update", id, number);
     acting.version = version;
@@ -526,19 +575,6 @@ static enum err_code retire_in(struct acting *acting, struct tx *tx, int64_t num
     stmt_bind_i64(stmt, 2, number);
     stmt_bind_i64(stmt, 3, acting->now);
     return stmt_run(stmt, out_changes, err);
-}
-
-static enum err_code set_published(struct acting *acting, struct tx *tx, int64_t number, struct err *err)
-{
-    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    const enum err_code rc = tx_prepare(tx, SQL_DECISION_PUBLISHED, &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, acting->id);
-    stmt_bind_i64(stmt, 2, number);
-    stmt_bind_i64(stmt, 3, acting->now);
-    stmt_bind_i64(stmt, 4, user_of(acting));
-    return stmt_run(stmt, NULL, err);
 }
 
 static enum err_code publish_fn(struct tx *tx, void *arg, struct err *err)
@@ -612,8 +648,11 @@ static enum err_code write_case(struct acting *acting, struct tx *tx, struct err
     const struct decision_case_row *one = acting->one;
     const bool add = one->id == 0;
     int64_t changes = 0;
-    enum err_code rc =
-        tx_prepare(tx, acting->remove ? SQL_CASE_REMOVE : add ? SQL_CASE_ADD : SQL_CASE_SAVE, &stmt, err);
+    enum err_code rc = tx_prepare(tx,
+                                  acting->remove ? SQL_CASE_REMOVE
+                                  : add          ? SQL_CASE_ADD
+                                                 : SQL_CASE_SAVE,
+                                  &stmt, err);
     if (rc)
         return rc;
     stmt_bind_i64(stmt, 1, add ? acting->new_id : one->id);
@@ -654,7 +693,8 @@ static enum err_code case_fn(struct tx *tx, void *arg, struct err *err)
 }
 
 enum err_code decision_case_save(struct decisions *decisions, const struct decision_act *act,
-                                 const struct decision_case_row *row, bool remove, int64_t *out_id, struct err *err)
+                                 const struct decision_case_row *row, bool remove, int64_t *out_id,
+                                 struct err *err)
 {
     struct acting acting = begin(decisions, act, remove ? "case_delete" : "case_save", row->decision_id, 0);
     acting.one = row;
@@ -713,7 +753,8 @@ static enum err_code run_cases(struct decisions *decisions, struct arena *arena,
 }
 
 enum err_code decision_test(struct decisions *decisions, const struct decision_act *act, struct arena *arena,
-                            int64_t id, int64_t number, enum lang lang, struct decision_test *out, struct err *err)
+                            int64_t id, int64_t number, enum lang lang, struct decision_test *out,
+                            struct err *err)
 {
     struct reading reading = { .arena = arena, .id = id, .number = number };
     struct decision_test test = { 0 };
@@ -847,7 +888,8 @@ enum err_code decision_get(struct decisions *decisions, struct str code, int64_t
     (void)pthread_mutex_unlock(&decisions->lock);
     if (!held) {
         rc = store_read(decisions->config.store, version_fn, &reading, err);
-        if (rc == ERR_OK && reading.version.state != DECISION_PUBLISHED && reading.version.state != DECISION_RETIRED)
+        if (rc == ERR_OK && reading.version.state != DECISION_PUBLISHED &&
+            reading.version.state != DECISION_RETIRED)
             rc = err_set(err, ERR_NOT_FOUND, "decision.not_published", ARG_INT("number", number), ARG_END);
         if (rc == ERR_OK)
             rc = compile_held(decisions, &reading.version, &held, err);

@@ -14,6 +14,7 @@
 #include "platform/audit/audit.h"
 #include "platform/bus/broadcast.h"
 #include "platform/identity/principal.h"
+#include "platform/pack/pack.h"
 #include "store/store.h"
 
 #define DECISION_CODE_MAX 64
@@ -39,6 +40,12 @@ void decisions_free(struct decisions *decisions);
 
 extern const struct route DECISION_ROUTES[]; /* ctx: struct decisions */
 
+/* Takes the models that the packs bring (decisions/NAME.dmn, code PACK.NAME): one that is not there yet is
+ * published as it is; one that differs from every version becomes a draft, so that an upgrade changes nothing
+ * by itself.  ERR_INVALID when a model does not load or has errors; the file is named. */
+MUST_CHECK enum err_code decisions_take_packs(struct decisions *decisions, const struct packs *packs,
+                                              struct err *err);
+
 /* -- for the rooms that decide ------------------------------------------------------------------------- */
 
 /* A compiled model that stays until it is released, whatever is published meanwhile. */
@@ -48,8 +55,8 @@ struct decision_held {
 };
 
 /* The published version of a decision (`number` 0), or that version, which must be published or retired.
- * ERR_NOT_FOUND "decision.none" / "decision.not_published"; ERR_INVALID when it no longer loads; store errors.
- * Compiled once and kept; released with decision_release(). */
+ * ERR_NOT_FOUND "decision.none" / "decision.not_published"; ERR_INVALID when it no longer loads; store
+ * errors. Compiled once and kept; released with decision_release(). */
 MUST_CHECK enum err_code decision_get(struct decisions *decisions, struct str code, int64_t number,
                                       const struct decision_held **out, struct err *err);
 /* Accepts NULL. */
@@ -85,13 +92,13 @@ MUST_CHECK enum err_code decision_create(struct decisions *decisions, const stru
                                          struct str code, struct str title, struct str model, int64_t *out_id,
                                          struct err *err);
 /* A new draft with the model of version `from`.  ERR_CONFLICT "decision.has_draft". */
-MUST_CHECK enum err_code decision_draft(struct decisions *decisions, const struct decision_act *act, int64_t id,
-                                        int64_t from, int64_t *out_number, struct err *err);
-/* Replaces the model of a draft or tested version, which is a draft then.  `version` is that of the row, -1 any.
- * ERR_CONFLICT "decision.fixed" when it is published or retired; ERR_STALE. */
-MUST_CHECK enum err_code decision_save(struct decisions *decisions, const struct decision_act *act, int64_t id,
-                                       int64_t number, int64_t version, struct str model, struct str comment,
-                                       int64_t *out_version, struct err *err);
+MUST_CHECK enum err_code decision_draft(struct decisions *decisions, const struct decision_act *act,
+                                        int64_t id, int64_t from, int64_t *out_number, struct err *err);
+/* Replaces the model of a draft or tested version, which is a draft then.  `version` is that of the row, -1
+ * any. ERR_CONFLICT "decision.fixed" when it is published or retired; ERR_STALE. */
+MUST_CHECK enum err_code decision_save(struct decisions *decisions, const struct decision_act *act,
+                                       int64_t id, int64_t number, int64_t version, struct str model,
+                                       struct str comment, int64_t *out_version, struct err *err);
 
 struct decision_case_result {
     int64_t id;
@@ -101,8 +108,8 @@ struct decision_case_result {
     struct str message; /* why it could not be evaluated; else empty */
 };
 struct decision_test {
-    bool tested;      /* the version's state is `tested` now */
-    int errors;       /* errors of the model */
+    bool tested;                          /* the version's state is `tested` now */
+    int errors;                           /* errors of the model */
     struct decision_case_result *results; /* in the caller's arena */
     int count, failed;
 };
@@ -112,14 +119,14 @@ MUST_CHECK enum err_code decision_test(struct decisions *decisions, const struct
                                        struct arena *arena, int64_t id, int64_t number, enum lang lang,
                                        struct decision_test *out, struct err *err);
 /* ERR_CONFLICT "decision.not_tested". */
-MUST_CHECK enum err_code decision_publish(struct decisions *decisions, const struct decision_act *act, int64_t id,
-                                          int64_t number, struct err *err);
+MUST_CHECK enum err_code decision_publish(struct decisions *decisions, const struct decision_act *act,
+                                          int64_t id, int64_t number, struct err *err);
 /* ERR_CONFLICT "decision.not_published". */
-MUST_CHECK enum err_code decision_retire(struct decisions *decisions, const struct decision_act *act, int64_t id,
-                                         int64_t number, struct err *err);
+MUST_CHECK enum err_code decision_retire(struct decisions *decisions, const struct decision_act *act,
+                                         int64_t id, int64_t number, struct err *err);
 /* Throws a draft or tested version away. */
-MUST_CHECK enum err_code decision_discard(struct decisions *decisions, const struct decision_act *act, int64_t id,
-                                          int64_t number, struct err *err);
+MUST_CHECK enum err_code decision_discard(struct decisions *decisions, const struct decision_act *act,
+                                          int64_t id, int64_t number, struct err *err);
 
 /* `row->id` 0 adds, else changes (row->version, -1 any); `remove` takes it away.  *out_id is the case. */
 MUST_CHECK enum err_code decision_case_save(struct decisions *decisions, const struct decision_act *act,
@@ -134,6 +141,7 @@ MUST_CHECK enum err_code decision_read(struct decisions *decisions, struct arena
                                        struct decision_row *out, struct decision_version_row **out_versions,
                                        int *out_count, struct err *err);
 MUST_CHECK enum err_code decision_version_read(struct decisions *decisions, struct arena *arena, int64_t id,
-                                               int64_t number, struct decision_version_row *out, struct err *err);
+                                               int64_t number, struct decision_version_row *out,
+                                               struct err *err);
 MUST_CHECK enum err_code decision_cases(struct decisions *decisions, struct arena *arena, int64_t id,
                                         struct decision_case_row **out, int *out_count, struct err *err);

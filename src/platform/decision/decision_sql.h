@@ -2,7 +2,8 @@
 #pragma once
 
 #define SQL_DECISION_COLUMNS                                                                                 \
-    "SELECT id, code, title, published, version, created_at, created_by, updated_at, updated_by FROM decision "
+    "SELECT id, code, title, published, version, created_at, created_by, updated_at, updated_by FROM "       \
+    "decision "
 #define SQL_DECISION_GET SQL_DECISION_COLUMNS "WHERE id = ?1"
 #define SQL_DECISION_BY_CODE SQL_DECISION_COLUMNS "WHERE code = ?1"
 #define SQL_DECISION_LIST                                                                                    \
@@ -13,21 +14,30 @@
     "INSERT INTO decision (id, code, title, published, version, created_at, created_by, updated_at, "        \
     "updated_by) VALUES (?1, ?2, ?3, 0, 1, ?4, ?5, ?4, ?5)"
 #define SQL_DECISION_PUBLISHED                                                                               \
-    "UPDATE decision SET published = ?2, version = version + 1, updated_at = ?3, updated_by = ?4 WHERE id = ?1"
+    "UPDATE decision SET published = ?2, version = version + 1, updated_at = ?3, updated_by = ?4 WHERE id "  \
+    "= ?1"
 
 #define SQL_VERSION_COLUMNS                                                                                  \
     "SELECT id, decision_id, number, state, comment, tested_at, published_at, published_by, retired_at, "    \
     "version, created_at, created_by, updated_at, updated_by"
 #define SQL_VERSION_LIST SQL_VERSION_COLUMNS " FROM decision_version WHERE decision_id = ?1 ORDER BY number"
-#define SQL_VERSION_GET SQL_VERSION_COLUMNS ", model FROM decision_version WHERE decision_id = ?1 AND number = ?2"
+#define SQL_VERSION_GET                                                                                      \
+    SQL_VERSION_COLUMNS ", model FROM decision_version WHERE decision_id = ?1 AND number = ?2"
 #define SQL_VERSION_ADD                                                                                      \
-    "INSERT INTO decision_version (id, decision_id, number, state, model, comment, tested_at, published_at, " \
+    "INSERT INTO decision_version (id, decision_id, number, state, model, comment, tested_at, "              \
+    "published_at, "                                                                                         \
     "published_by, retired_at, version, created_at, created_by, updated_at, updated_by) "                    \
     "VALUES (?1, ?2, ?3, 0, ?4, ?5, 0, 0, 0, 0, 1, ?6, ?7, ?6, ?7)"
+#define SQL_VERSION_SAME                                                                                     \
+    "SELECT COUNT(*) FROM decision_version v JOIN decision d ON d.id = v.decision_id "                       \
+    "WHERE d.code = ?1 AND v.model = ?2"
+#define SQL_VERSION_SHIPPED                                                                                  \
+    "UPDATE decision_version SET state = 2, published_at = ?2 WHERE decision_id = ?1 AND number = 1"
 #define SQL_VERSION_NEXT "SELECT COALESCE(MAX(number), 0) + 1 FROM decision_version WHERE decision_id = ?1"
 #define SQL_VERSION_OPEN "SELECT COUNT(*) FROM decision_version WHERE decision_id = ?1 AND state IN (0, 1)"
 #define SQL_VERSION_SAVE                                                                                     \
-    "UPDATE decision_version SET model = ?3, comment = ?4, state = 0, tested_at = 0, version = version + 1, " \
+    "UPDATE decision_version SET model = ?3, comment = ?4, state = 0, tested_at = 0, version = version + "   \
+    "1, "                                                                                                    \
     "updated_at = ?5, updated_by = ?6 WHERE decision_id = ?1 AND number = ?2 AND state IN (0, 1)"
 #define SQL_VERSION_TESTED                                                                                   \
     "UPDATE decision_version SET state = 1, tested_at = ?4, version = version + 1 WHERE decision_id = ?1 "   \

@@ -1,11 +1,250 @@
 #include "test.h"
 #include "teststore.h"
 
-#include "crypto/crypto.h"
-#include "platform/decision/decision.h"
 #include "platform/decision/internal.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
 
-TEST_MAIN(NULL)
+#define HEAD "<definitions xmlns='https://www.omg.org/spec/DMN/20230324/MODEL/' name='m' namespace='urn:m'>"
+#define TABLE(first, out)                                                                                    \
+    HEAD "<inputData id='n' name='n'><variable name='n' typeRef='number'/></inputData>"                      \
+         "<decision id='d' name='grade'><variable name='grade' typeRef='string'/>"                           \
+         "<informationRequirement><requiredInput href='#n'/></informationRequirement>"                       \
+         "<decisionTable id='t'><input id='i'><inputExpression typeRef='number'><text>n</text>"              \
+         "</inputExpression></input><output id='o'/><annotation name='why'/>"                                \
+         "<rule id='r1'><inputEntry id='a'><text>" first "</text></inputEntry><outputEntry id='b'>"          \
+         "<text>\"low\"</text></outputEntry><annotationEntry><text>x</text></annotationEntry></rule>"        \
+         "<rule id='r2'><inputEntry id='c'><text>&gt;= 5</text></inputEntry><outputEntry id='e'><text>" out  \
+         "</text></outputEntry><annotationEntry><text/></annotationEntry></rule>"                            \
+         "</decisionTable></decision></definitions>"
+
+struct fixture {
+    struct store *store;
+    struct ids ids;
+    struct decisions *decisions;
+    struct arena *arena;
+    int64_t id;
+};
+
+static void set_up(struct fixture *f)
+{
+    *f = (struct fixture) { .store = teststore_new(), .arena = arena_new(1 << 28) };
+    ids_init(&f->ids, &CLOCK_SYSTEM, 1);
+    struct words *words = words_new();
+    const struct decisions_config config = {
+        .store = f->store, .ids = &f->ids, .clock = &CLOCK_SYSTEM, .words = words
+    };
+    f->decisions = decisions_new(&config);
+    struct err err = { 0 };
+    teststore_ok(decision_create(f->decisions, NULL, STR("grade"), STR("Grade"),
+                                 STR(TABLE("&lt; 5", "\"high\"")), &f->id, &err),
+                 &err, "create");
+}
+
+static void tear_down(struct fixture *f)
+{
+    words_free((struct words *)(uintptr_t)f->decisions->config.words);
+    decisions_free(f->decisions);
+    store_close(f->store);
+    arena_free(f->arena);
+}
+
+static int64_t add_case(struct fixture *f, const char *input, const char *expected)
+{
+    struct err err = { 0 };
+    int64_t id;
+    const struct decision_case_row row = { .decision_id = f->id,
+                                           .version = -1,
+                                           .name = STR("case"),
+                                           .target = STR("grade"),
+                                           .input = str_from(input),
+                                           .expected = str_from(expected) };
+    teststore_ok(decision_case_save(f->decisions, NULL, &row, false, &id, &err), &err, "case");
+    return id;
+}
+
+static enum decision_state state_of(struct fixture *f, int64_t number)
+{
+    struct decision_version_row row;
+    struct err err = { 0 };
+    teststore_ok(decision_version_read(f->decisions, f->arena, f->id, number, &row, &err), &err, "version");
+    return row.state;
+}
+
+static void test_life(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct decision_test test;
+    struct err err = { 0 };
+    const struct decision_held *held, *later;
+    int64_t number, version;
+    set_up(&f);
+
+    test_ok(decision_publish(f.decisions, NULL, f.id, 1, &err) == ERR_CONFLICT &&
+                strcmp(err.id, "decision.not_tested") == 0,
+            "an untested one is not published: %s", err.id);
+    teststore_ok(decision_test(f.decisions, NULL, f.arena, f.id, 1, LANG_EN, &test, &err), &err, "test");
+    test_ok(!test.tested && test.count == 0, "without cases nothing is tested");
+    const int64_t wrong = add_case(&f, "{\"n\":1}", "\"high\"");
+    (void)add_case(&f, "{\"n\":7}", "\"high\"");
+    teststore_ok(decision_test(f.decisions, NULL, f.arena, f.id, 1, LANG_EN, &test, &err), &err, "test");
+    test_ok(!test.tested && test.failed == 1 && str_eq(test.results[0].got, STR("\"low\"")),
+            "one case fails: %.*s", STR_ARG(test.results[0].got));
+    const struct decision_case_row gone = {
+        .id = wrong, .decision_id = f.id, .version = -1, .name = STR("case")
+    };
+    teststore_ok(decision_case_save(f.decisions, NULL, &gone, true, &number, &err), &err, "remove");
+    teststore_ok(decision_test(f.decisions, NULL, f.arena, f.id, 1, LANG_EN, &test, &err), &err, "test");
+    test_ok(test.tested && state_of(&f, 1) == DECISION_TESTED, "tested");
+    (void)add_case(&f, "{\"n\":1}", "\"low\"");
+    test_ok(state_of(&f, 1) == DECISION_DRAFT, "another case makes it a draft again");
+    teststore_ok(decision_test(f.decisions, NULL, f.arena, f.id, 1, LANG_EN, &test, &err), &err, "test");
+    test_ok(test.tested, "tested again");
+    test_ok(decision_get(f.decisions, STR("grade"), 0, &held, &err) == ERR_NOT_FOUND,
+            "nothing is published yet");
+    teststore_ok(decision_publish(f.decisions, NULL, f.id, 1, &err), &err, "publish");
+    teststore_ok(decision_get(f.decisions, STR("grade"), 0, &held, &err), &err, "get");
+    test_ok(held->number == 1 && dmn_find(held->model, DMN_DECISION, STR("grade")) >= 0, "the model");
+
+    test_ok(decision_save(f.decisions, NULL, f.id, 1, -1, STR("<x/>"), STR(""), &version, &err) ==
+                    ERR_CONFLICT &&
+                strcmp(err.id, "decision.fixed") == 0,
+            "a published one never changes: %s", err.id);
+    test_ok(decision_discard(f.decisions, NULL, f.id, 1, &err) == ERR_CONFLICT, "nor goes away");
+    teststore_ok(decision_draft(f.decisions, NULL, f.id, 1, &number, &err), &err, "draft");
+    test_ok(number == 2 && decision_draft(f.decisions, NULL, f.id, 1, &number, &err) == ERR_CONFLICT,
+            "one draft");
+    test_ok(decision_save(f.decisions, NULL, f.id, 2, 99, STR("<x/>"), STR(""), &version, &err) == ERR_STALE,
+            "stale");
+    teststore_ok(decision_save(f.decisions, NULL, f.id, 2, 1, STR(TABLE("&lt; 5", "\"HIGH\"")), STR("louder"),
+                               &version, &err),
+                 &err, "save");
+    teststore_ok(decision_test(f.decisions, NULL, f.arena, f.id, 2, LANG_EN, &test, &err), &err, "test");
+    test_ok(!test.tested && test.failed == 1, "the old case fails on the new model");
+    teststore_ok(decision_save(f.decisions, NULL, f.id, 2, version, STR(TABLE("&lt;= 4", "\"high\"")),
+                               STR(""), &version, &err),
+                 &err, "save");
+    teststore_ok(decision_test(f.decisions, NULL, f.arena, f.id, 2, LANG_EN, &test, &err), &err, "test");
+    teststore_ok(decision_publish(f.decisions, NULL, f.id, 2, &err), &err, "publish");
+    test_ok(state_of(&f, 1) == DECISION_RETIRED && state_of(&f, 2) == DECISION_PUBLISHED,
+            "the first one retires");
+    teststore_ok(decision_get(f.decisions, STR("grade"), 0, &later, &err), &err, "get");
+    test_ok(later->number == 2 && held->number == 1, "who holds the old one keeps it");
+    decision_release(f.decisions, later);
+    teststore_ok(decision_get(f.decisions, STR("grade"), 1, &later, &err), &err, "a pinned version");
+    test_ok(later == held, "compiled once");
+    decision_release(f.decisions, later);
+    decision_release(f.decisions, held);
+    teststore_ok(decision_retire(f.decisions, NULL, f.id, 2, &err), &err, "retire");
+    test_ok(decision_get(f.decisions, STR("grade"), 0, &held, &err) == ERR_NOT_FOUND, "nothing is published");
+    tear_down(&f);
+}
+
+static void test_broken_models(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct decision_test test;
+    struct err err = { 0 };
+    int64_t version;
+    set_up(&f);
+    (void)add_case(&f, "{\"n\":7}", "\"high\"");
+    teststore_ok(decision_save(f.decisions, NULL, f.id, 1, -1, STR(TABLE("&lt; ", "\"high\"")), STR(""),
+                               &version, &err),
+                 &err, "a draft may be wrong");
+    teststore_ok(decision_test(f.decisions, NULL, f.arena, f.id, 1, LANG_EN, &test, &err), &err, "test");
+    test_ok(!test.tested && test.errors == 1, "errors: %d", test.errors);
+    teststore_ok(decision_save(f.decisions, NULL, f.id, 1, -1, STR("no model"), STR(""), &version, &err),
+                 &err, "any");
+    test_ok(decision_test(f.decisions, NULL, f.arena, f.id, 1, LANG_EN, &test, &err) == ERR_INVALID,
+            "no model");
+    tear_down(&f);
+}
+
+static void test_failing_statements(void **state)
+{
+    (void)state;
+    for (long nth = 0;; nth++) {
+        struct fixture f;
+        struct err err = { 0 };
+        int64_t version;
+        set_up(&f);
+        store_fail_at(f.store, nth, ERR_STORE);
+        const enum err_code rc =
+            decision_save(f.decisions, NULL, f.id, 1, 1, STR(TABLE("1", "2")), STR("new"), &version, &err);
+        store_fail_at(f.store, -1, ERR_OK);
+        struct decision_version_row row;
+        teststore_ok(decision_version_read(f.decisions, f.arena, f.id, 1, &row, &err), &err, "read");
+        test_ok(rc == ERR_OK ? row.version == 2 && str_eq(row.comment, STR("new"))
+                             : row.version == 1 && str_eq(row.comment, STR("")),
+                "all or nothing at %ld", nth);
+        tear_down(&f);
+        if (rc == ERR_OK)
+            return;
+        test_ok(nth < 50, "ends");
+    }
+}
+
+static void test_xlsx(void **state)
+{
+    (void)state;
+    AUTO(arena_free_auto) struct arena *arena = arena_new(1 << 28);
+    const struct str model = STR(TABLE("&lt; 5", "\"high\""));
+    struct err err = { 0 };
+    struct str back = { 0 };
+    const struct dmn_file *a, *b;
+    struct dmn_changes changes;
+    char path[400];
+    (void)snprintf(path, sizeof path, "%s/table.xlsx", teststore_dir());
+    teststore_ok(decision_table_to_xlsx(model, STR("grade"), path, &err), &err, "write");
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    test_ok(fd >= 0, "file");
+    teststore_ok(decision_table_from_xlsx(arena, model, STR("grade"), fd, &back, &err), &err, "read");
+    (void)close(fd);
+    teststore_ok(dmn_read(arena, model, &a, &err), &err, "before");
+    teststore_ok(dmn_read(arena, back, &b, &err), &err, "after");
+    teststore_ok(dmn_diff(a, b, arena, &changes, &err), &err, "diff");
+    test_ok(changes.count == 0, "nothing is lost: %zu changes, first %.*s", changes.count,
+            STR_ARG(changes.count ? changes.items[0].what : STR("")));
+    test_ok(b->elements[1].expr->table->rule_count == 2, "rules");
+    const int not_xlsx = open(test_file("meson.build"), O_RDONLY | O_CLOEXEC);
+    test_ok(decision_table_from_xlsx(arena, model, STR("grade"), not_xlsx, &back, &err) == ERR_INVALID, "%s",
+            err.id);
+    (void)close(not_xlsx);
+    test_ok(decision_table_to_xlsx(model, STR("other"), path, &err) == ERR_NOT_FOUND, "%s", err.id);
+}
+
+static void test_views(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct err err = { 0 };
+    json_t *json, *input = json_pack("{s:i}", "n", 7);
+    set_up(&f);
+    teststore_ok(
+        decision_check_json(f.decisions, f.arena, STR(TABLE("&lt; 3", "\"high\"")), LANG_EN, &json, &err),
+        &err, "check");
+    const json_t *finding = json_array_get(json_object_get(json, "findings"), 0);
+    test_ok(json_is_true(json_object_get(json, "loads")) &&
+                strcmp(json_string_value(json_object_get(finding, "code")), "dmn.gap") == 0 &&
+                json_integer_value(json_object_get(json_object_get(finding, "input"), "n")) == 3,
+            "a gap with its example");
+    json_decref(json);
+    teststore_ok(decision_evaluate_json(f.decisions, STR(TABLE("&lt; 5", "\"high\"")), STR("grade"), input,
+                                        LANG_EN, &json, &err),
+                 &err, "evaluate");
+    const json_t *rules = json_object_get(json_array_get(json_object_get(json, "tables"), 0), "rules");
+    test_ok(strcmp(json_string_value(json_object_get(json, "value")), "high") == 0 &&
+                strcmp(json_string_value(json_array_get(rules, 0)), "0") == 0 &&
+                strcmp(json_string_value(json_array_get(rules, 1)), "1!") == 0,
+            "value and trace");
+    json_decref(json);
+    json_decref(input);
+    tear_down(&f);
+}
+
+TEST_MAIN(TEST(test_life), TEST(test_broken_models), TEST(test_failing_statements), TEST(test_xlsx),
+          TEST(test_views))

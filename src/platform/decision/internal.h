@@ -24,23 +24,28 @@ struct decisions {
     int64_t uses;
 };
 
+/* decision.c: as decision_create(), published at once; for models that packs bring. */
+MUST_CHECK enum err_code decision_ship(struct decisions *decisions, struct str code, struct str title,
+                                       struct str model, int64_t *out_id, struct err *err);
+
 /* -- view.c: models as JSON for the page -- */
 
 /* Loads a model from its text; a model that does not load gives *out_model NULL and *out_why filled. */
 MUST_CHECK enum err_code decision_load(struct str text, struct dmn_model **out_model, struct err *out_why,
                                        struct err *err);
 /* { loads, findings, decisions, inputs }: new reference. */
-MUST_CHECK enum err_code decision_check_json(const struct decisions *decisions, struct arena *arena, struct str text,
-                                             enum lang lang, json_t **out, struct err *err);
+MUST_CHECK enum err_code decision_check_json(const struct decisions *decisions, struct arena *arena,
+                                             struct str text, enum lang lang, json_t **out, struct err *err);
 /* { value, warnings, tables, values } of one decision or service for the entries of `input`. */
-MUST_CHECK enum err_code decision_evaluate_json(const struct decisions *decisions, struct str text, struct str target,
-                                                const json_t *input, enum lang lang, json_t **out, struct err *err);
-MUST_CHECK enum err_code decision_diff_json(struct arena *arena, struct str before, struct str after, json_t **out,
-                                            struct err *err);
+MUST_CHECK enum err_code decision_evaluate_json(const struct decisions *decisions, struct str text,
+                                                struct str target, const json_t *input, enum lang lang,
+                                                json_t **out, struct err *err);
+MUST_CHECK enum err_code decision_diff_json(struct arena *arena, struct str before, struct str after,
+                                            json_t **out, struct err *err);
 /* The value of a target for an input, as JSON text in the arena, and whether it is the expected one. */
 MUST_CHECK enum err_code decision_run_case(const struct decisions *decisions, const struct dmn_model *model,
-                                           struct arena *arena, const struct decision_case_row *one, enum lang lang,
-                                           struct decision_case_result *out, struct err *err);
+                                           struct arena *arena, const struct decision_case_row *one,
+                                           enum lang lang, struct decision_case_result *out, struct err *err);
 
 /* -- xlsx.c: one decision table as a sheet -- */
 
@@ -48,5 +53,5 @@ MUST_CHECK enum err_code decision_run_case(const struct decisions *decisions, co
 MUST_CHECK enum err_code decision_table_to_xlsx(struct str text, struct str decision, const char *path,
                                                 struct err *err);
 /* The model with the rules of that table replaced by the rows of the sheet, in the arena. */
-MUST_CHECK enum err_code decision_table_from_xlsx(struct arena *arena, struct str text, struct str decision, int fd,
-                                                  struct str *out, struct err *err);
+MUST_CHECK enum err_code decision_table_from_xlsx(struct arena *arena, struct str text, struct str decision,
+                                                  int fd, struct str *out, struct err *err);

@@ -49,28 +49,29 @@ static const char *state_name(enum decision_state state)
 
 static json_t *decision_json(const struct decision_row *row)
 {
-    return json_pack("{s:o,s:o,s:o,s:I,s:I,s:o,s:o,s:o,s:o}", "id", id_json(row->id), "code", text_json(row->code),
-                     "title", text_json(row->title), "published", (json_int_t)row->published, "version",
-                     (json_int_t)row->version, "created_at", instant_json(row->created_at), "created_by",
-                     id_json(row->created_by), "updated_at", instant_json(row->updated_at), "updated_by",
-                     id_json(row->updated_by));
+    return json_pack("{s:o,s:o,s:o,s:I,s:I,s:o,s:o,s:o,s:o}", "id", id_json(row->id), "code",
+                     text_json(row->code), "title", text_json(row->title), "published",
+                     (json_int_t)row->published, "version", (json_int_t)row->version, "created_at",
+                     instant_json(row->created_at), "created_by", id_json(row->created_by), "updated_at",
+                     instant_json(row->updated_at), "updated_by", id_json(row->updated_by));
 }
 
 static json_t *version_json(const struct decision_version_row *row)
 {
-    json_t *json = json_pack(
-        "{s:I,s:s,s:o,s:o,s:o,s:o,s:o,s:I,s:o,s:o}", "number", (json_int_t)row->number, "state",
-        state_name(row->state), "comment", text_json(row->comment), "tested_at", instant_json(row->tested_at),
-        "published_at", instant_json(row->published_at), "published_by", id_json(row->published_by), "retired_at",
-        instant_json(row->retired_at), "version", (json_int_t)row->version, "updated_at",
-        instant_json(row->updated_at), "updated_by", id_json(row->updated_by));
+    json_t *json = json_pack("{s:I,s:s,s:o,s:o,s:o,s:o,s:o,s:I,s:o,s:o}", "number", (json_int_t)row->number,
+                             "state", state_name(row->state), "comment", text_json(row->comment), "tested_at",
+                             instant_json(row->tested_at), "published_at", instant_json(row->published_at),
+                             "published_by", id_json(row->published_by), "retired_at",
+                             instant_json(row->retired_at), "version", (json_int_t)row->version, "updated_at",
+                             instant_json(row->updated_at), "updated_by", id_json(row->updated_by));
     if (json && row->model.ptr)
         (void)json_object_set_new(json, "model", text_json(row->model));
     return json;
 }
 
 /* {id} and {number} of the path. */
-static enum err_code path_version(const struct request *req, int64_t *out_id, int64_t *out_number, struct err *err)
+static enum err_code path_version(const struct request *req, int64_t *out_id, int64_t *out_number,
+                                  struct err *err)
 {
     enum err_code rc = request_path_id(req, "id", out_id, err);
     if (rc == ERR_OK)
@@ -190,7 +191,8 @@ static enum err_code versions_post(struct request *req, struct reply *reply, str
         rc = decision_draft(req->ctx, &act, id, from, &number, err);
     if (rc)
         return rc;
-    reply_created(reply, arena_printf(req->arena, "/api/v1/core/decisions/%" PRId64 "/versions/%" PRId64, id, number));
+    reply_created(
+        reply, arena_printf(req->arena, "/api/v1/core/decisions/%" PRId64 "/versions/%" PRId64, id, number));
     return reply_json(reply, json_pack("{s:I}", "number", (json_int_t)number), err);
 }
 
@@ -221,7 +223,8 @@ static enum err_code version_put(struct request *req, struct reply *reply, struc
     return reply_json(reply, json_pack("{s:I,s:s}", "version", (json_int_t)saved, "state", "draft"), err);
 }
 
-typedef enum err_code (*step_fn)(struct decisions *, const struct decision_act *, int64_t, int64_t, struct err *);
+typedef enum err_code (*step_fn)(struct decisions *, const struct decision_act *, int64_t, int64_t,
+                                 struct err *);
 
 static enum err_code step(struct request *req, struct reply *reply, step_fn fn, struct err *err)
 {
@@ -262,13 +265,13 @@ static enum err_code version_test(struct request *req, struct reply *reply, stru
         return rc;
     json_t *cases = json_array();
     for (int i = 0; i < test.count; i++)
-        (void)json_array_append_new(cases, json_pack("{s:o,s:o,s:b,s:o,s:o}", "id", id_json(test.results[i].id), "name",
-                                                     text_json(test.results[i].name), "passed",
-                                                     test.results[i].passed, "got", parsed(test.results[i].got),
-                                                     "message", text_json(test.results[i].message)));
+        (void)json_array_append_new(
+            cases, json_pack("{s:o,s:o,s:b,s:o,s:o}", "id", id_json(test.results[i].id), "name",
+                             text_json(test.results[i].name), "passed", test.results[i].passed, "got",
+                             parsed(test.results[i].got), "message", text_json(test.results[i].message)));
     return reply_json(reply,
-                      json_pack("{s:b,s:i,s:i,s:i,s:o}", "tested", test.tested, "errors", test.errors, "passed",
-                                test.count - test.failed, "failed", test.failed, "cases", cases),
+                      json_pack("{s:b,s:i,s:i,s:i,s:o}", "tested", test.tested, "errors", test.errors,
+                                "passed", test.count - test.failed, "failed", test.failed, "cases", cases),
                       err);
 }
 
@@ -334,14 +337,13 @@ static enum err_code evaluate_post(struct request *req, struct reply *reply, str
 /* GET core/feel: what an editor completes. */
 static enum err_code feel_get(struct request *req, struct reply *reply, struct err *err)
 {
-    size_t count;
-    const struct feel_builtin_info *builtins = feel_builtins(&count);
+    struct feel_builtin_info info;
     json_t *list = json_array();
     (void)req;
-    for (size_t i = 0; i < count; i++)
-        (void)json_array_append_new(list, json_pack("{s:s,s:s,s:s,s:s}", "name", builtins[i].name, "signatures",
-                                                    builtins[i].signatures, "result", builtins[i].result, "group",
-                                                    builtins[i].group));
+    for (size_t i = 0; feel_builtin(i, &info); i++)
+        (void)json_array_append_new(list,
+                                    json_pack("{s:s,s:s,s:s,s:s}", "name", info.name, "signatures",
+                                              info.signatures, "result", info.result, "group", info.group));
     return reply_json(reply, json_pack("{s:o}", "functions", list), err);
 }
 
@@ -476,7 +478,8 @@ static enum err_code table_get(struct request *req, struct reply *reply, struct 
     return ERR_OK;
 }
 
-/* POST .../versions/{number}/table?decision=NAME with an xlsx file: the model with its rules, not yet saved. */
+/* POST .../versions/{number}/table?decision=NAME with an xlsx file: the model with its rules, not yet saved.
+ */
 static enum err_code table_post(struct request *req, struct reply *reply, struct err *err)
 {
     struct decision_version_row row;
@@ -490,7 +493,8 @@ static enum err_code table_post(struct request *req, struct reply *reply, struct
     if (rc == ERR_OK)
         rc = decision_version_read(req->ctx, req->arena, id, number, &row, err);
     if (rc == ERR_OK)
-        rc = decision_table_from_xlsx(req->arena, row.model, decision.ptr ? decision : STR(""), upload.fd, &model, err);
+        rc = decision_table_from_xlsx(req->arena, row.model, decision.ptr ? decision : STR(""), upload.fd,
+                                      &model, err);
     return rc ? rc : reply_json(reply, json_pack("{s:o}", "model", text_json(model)), err);
 }
 

@@ -26,7 +26,8 @@ static struct str message(const struct decisions *decisions, struct arena *arena
     return text.ptr ? text : STR("");
 }
 
-enum err_code decision_load(struct str text, struct dmn_model **out_model, struct err *out_why, struct err *err)
+enum err_code decision_load(struct str text, struct dmn_model **out_model, struct err *out_why,
+                            struct err *err)
 {
     const struct dmn_source source = { STR("model"), text };
     const enum err_code rc = dmn_load(&source, 1, out_model, NULL, out_why);
@@ -35,21 +36,21 @@ enum err_code decision_load(struct str text, struct dmn_model **out_model, struc
 
 /* -- findings ------------------------------------------------------------------------------------------ */
 
-static json_t *finding_json(const struct decisions *decisions, struct arena *arena, const struct dmn_finding *one,
-                            enum lang lang)
+static json_t *finding_json(const struct decisions *decisions, struct arena *arena,
+                            const struct dmn_finding *one, enum lang lang)
 {
-    json_t *json = json_pack("{s:b,s:o,s:o,s:i,s:i,s:i,s:i,s:i,s:s,s:o}", "error", one->is_error, "element",
-                             text_json(one->element), "id", text_json(one->id), "line", one->line, "rule", one->rule,
-                             "column", one->column, "at_line", one->err.at.line, "at_column", one->err.at.column,
-                             "code", one->err.id, "message",
-                             text_json(message(decisions, arena, &one->err, lang)));
+    json_t *json =
+        json_pack("{s:b,s:o,s:o,s:i,s:i,s:i,s:i,s:i,s:s,s:o}", "error", one->is_error, "element",
+                  text_json(one->element), "id", text_json(one->id), "line", one->line, "rule", one->rule,
+                  "column", one->column, "at_line", one->err.at.line, "at_column", one->err.at.column, "code",
+                  one->err.id, "message", text_json(message(decisions, arena, &one->err, lang)));
     if (json && one->input.kind == FEEL_CONTEXT)
         (void)json_object_set_new(json, "input", value_json(&one->input));
     return json;
 }
 
-static void add_findings(const struct decisions *decisions, struct arena *arena, const struct dmn_findings *found,
-                         enum lang lang, json_t *to)
+static void add_findings(const struct decisions *decisions, struct arena *arena,
+                         const struct dmn_findings *found, enum lang lang, json_t *to)
 {
     for (int i = 0; i < found->count; i++)
         (void)json_array_append_new(to, finding_json(decisions, arena, &found->items[i], lang));
@@ -65,11 +66,11 @@ static void add_nodes(const struct dmn_model *model, json_t *out)
             continue;
         buf_init(&type, 4096);
         feel_type_print(&type, dmn_node_type(model, i));
-        (void)json_array_append_new(element->kind == DMN_INPUT_DATA ? inputs : targets,
-                                    json_pack("{s:o,s:o,s:s,s:o,s:b}", "id", text_json(element->id), "name",
-                                              text_json(element->name), "kind", dmn_element_name(element->kind), "type",
-                                              text_json(buf_get(&type)), "table",
-                                              element->expr && element->expr->kind == DMN_EXPR_TABLE));
+        (void)json_array_append_new(
+            element->kind == DMN_INPUT_DATA ? inputs : targets,
+            json_pack("{s:o,s:o,s:s,s:o,s:b}", "id", text_json(element->id), "name", text_json(element->name),
+                      "kind", dmn_element_name(element->kind), "type", text_json(buf_get(&type)), "table",
+                      element->expr && element->expr->kind == DMN_EXPR_TABLE));
         buf_done(&type);
     }
     (void)json_object_set_new(out, "decisions", targets);
@@ -132,9 +133,10 @@ static enum err_code read_given(const struct dmn_model *model, struct arena *are
     return rc;
 }
 
-static enum err_code evaluate(const struct decisions *decisions, const struct dmn_model *model, struct feel_eval *ev,
-                              struct arena *arena, struct str target, const json_t *input, struct dmn_trace *trace,
-                              struct feel_value *out, struct err *err)
+static enum err_code evaluate(const struct decisions *decisions, const struct dmn_model *model,
+                              struct feel_eval *ev, struct arena *arena, struct str target,
+                              const json_t *input, struct dmn_trace *trace, struct feel_value *out,
+                              struct err *err)
 {
     struct dmn_given *given = NULL;
     size_t count = 0;
@@ -151,8 +153,8 @@ static enum err_code evaluate(const struct decisions *decisions, const struct dm
     return dmn_evaluate(model, node, ev, given, count, trace, out, err);
 }
 
-static json_t *warnings_json(const struct decisions *decisions, struct arena *arena, const struct feel_eval *ev,
-                             enum lang lang)
+static json_t *warnings_json(const struct decisions *decisions, struct arena *arena,
+                             const struct feel_eval *ev, enum lang lang)
 {
     json_t *out = json_array();
     for (int i = 0; i < ev->warnings_count; i++) {
@@ -193,16 +195,16 @@ static json_t *trace_json(const struct dmn_model *model, const struct dmn_trace 
         json_t *inputs = json_array();
         for (int i = 0; table->inputs && i < table->table->input_count; i++)
             (void)json_array_append_new(inputs, value_json(&table->inputs[i]));
-        (void)json_array_append_new(tables, json_pack("{s:o,s:o,s:o,s:o,s:o}", "element", text_json(table->element),
-                                                      "id", text_json(table->id), "inputs", inputs, "rules",
-                                                      rules_json(table), "output", value_json(&table->output)));
+        (void)json_array_append_new(tables,
+                                    json_pack("{s:o,s:o,s:o,s:o,s:o}", "element", text_json(table->element),
+                                              "id", text_json(table->id), "inputs", inputs, "rules",
+                                              rules_json(table), "output", value_json(&table->output)));
     }
     for (const struct dmn_trace_value *value = trace->values; value; value = value->next) {
         const struct dmn_element *element = dmn_node_element(model, value->node);
-        (void)json_array_append_new(*out_values,
-                                    json_pack("{s:o,s:o,s:b,s:o}", "id", text_json(element->id), "name",
-                                              text_json(element->name), "given", value->given, "value",
-                                              value_json(&value->value)));
+        (void)json_array_append_new(*out_values, json_pack("{s:o,s:o,s:b,s:o}", "id", text_json(element->id),
+                                                           "name", text_json(element->name), "given",
+                                                           value->given, "value", value_json(&value->value)));
     }
     return tables;
 }
@@ -249,8 +251,9 @@ static enum err_code same_json(struct arena *arena, const json_t *want, const js
     return rc;
 }
 
-static enum err_code compare(struct arena *arena, const struct decision_case_row *one, const struct feel_value *value,
-                             struct decision_case_result *out, struct err *err)
+static enum err_code compare(struct arena *arena, const struct decision_case_row *one,
+                             const struct feel_value *value, struct decision_case_result *out,
+                             struct err *err)
 {
     json_t *want = json_loadb(one->expected.ptr, one->expected.len, JSON_DECODE_ANY, NULL), *got = NULL;
     enum err_code rc = feel_to_json(value, &got, err);
@@ -265,15 +268,17 @@ static enum err_code compare(struct arena *arena, const struct decision_case_row
     return rc ? rc : out->got.ptr ? ERR_OK : err_nomem(err);
 }
 
-enum err_code decision_run_case(const struct decisions *decisions, const struct dmn_model *model, struct arena *arena,
-                                const struct decision_case_row *one, enum lang lang, struct decision_case_result *out,
-                                struct err *err)
+enum err_code decision_run_case(const struct decisions *decisions, const struct dmn_model *model,
+                                struct arena *arena, const struct decision_case_row *one, enum lang lang,
+                                struct decision_case_result *out, struct err *err)
 {
     AUTO(arena_free_auto) struct arena *scratch = arena_new(EVAL_BYTES_MAX);
     struct feel_eval ev;
     struct feel_value value;
     struct err why = { 0 };
-    *out = (struct decision_case_result) { .id = one->id, .name = one->name, .got = STR("null"), .message = STR("") };
+    *out = (struct decision_case_result) {
+        .id = one->id, .name = one->name, .got = STR("null"), .message = STR("")
+    };
     if (!scratch)
         return err_nomem(err);
     json_t *input = json_loadb(one->input.ptr, one->input.len, 0, NULL);
@@ -307,11 +312,12 @@ enum err_code decision_diff_json(struct arena *arena, struct str before, struct 
     for (size_t i = 0; i < changes.count; i++) {
         const struct dmn_change *one = &changes.items[i];
         (void)json_array_append_new(
-            list, json_pack("{s:s,s:s,s:o,s:o,s:o,s:i,s:i,s:i,s:o,s:o}", "kind", kinds[one->kind], "of",
-                            one->of_item ? "itemDefinition" : dmn_element_name(one->element_kind), "element",
-                            text_json(one->element), "what", text_json(one->what), "path", text_json(one->path),
-                            "rule_before", one->rule_before, "rule_after", one->rule_after, "column", one->column,
-                            "before", text_json(one->before), "after", text_json(one->after)));
+            list,
+            json_pack("{s:s,s:s,s:o,s:o,s:o,s:i,s:i,s:i,s:o,s:o}", "kind", kinds[one->kind], "of",
+                      one->of_item ? "itemDefinition" : dmn_element_name(one->element_kind), "element",
+                      text_json(one->element), "what", text_json(one->what), "path", text_json(one->path),
+                      "rule_before", one->rule_before, "rule_after", one->rule_after, "column", one->column,
+                      "before", text_json(one->before), "after", text_json(one->after)));
     }
     *out = json_pack("{s:o}", "changes", list);
     return *out ? ERR_OK : err_nomem(err);

@@ -47,15 +47,18 @@ static const char *cell_text(struct arena *arena, struct str text)
     return copy.ptr ? copy.ptr : "";
 }
 
-static void write_headings(lxw_worksheet *sheet, lxw_format *bold, struct arena *arena, const struct dmn_table *table)
+static void write_headings(lxw_worksheet *sheet, lxw_format *bold, struct arena *arena,
+                           const struct dmn_table *table)
 {
     lxw_col_t column = 0;
     for (int i = 0; i < table->input_count; i++, column++)
-        (void)worksheet_write_string(sheet, 0, column, cell_text(arena, str_trim(table->inputs[i].expr.text)), bold);
+        (void)worksheet_write_string(sheet, 0, column, cell_text(arena, str_trim(table->inputs[i].expr.text)),
+                                     bold);
     for (int i = 0; i < table->output_count; i++, column++) {
         const struct dmn_output *output = &table->outputs[i];
-        const struct str name = output->name.len > 0 ? output->name : output->label.len > 0 ? output->label
-                                                                                             : STR("=");
+        const struct str name = output->name.len > 0    ? output->name
+                                : output->label.len > 0 ? output->label
+                                                        : STR("=");
         (void)worksheet_write_string(sheet, 0, column, cell_text(arena, name), bold);
     }
     for (int i = 0; i < table->annotation_count; i++, column++)
@@ -90,9 +93,11 @@ enum err_code decision_table_to_xlsx(struct str text, struct str decision, const
         const lxw_row_t row = (lxw_row_t)i + 1;
         lxw_col_t column = 0;
         for (int j = 0; j < table->input_count; j++, column++)
-            (void)worksheet_write_string(sheet, row, column, cell_text(arena, str_trim(rule->inputs[j].text)), NULL);
+            (void)worksheet_write_string(sheet, row, column, cell_text(arena, str_trim(rule->inputs[j].text)),
+                                         NULL);
         for (int j = 0; j < table->output_count; j++, column++)
-            (void)worksheet_write_string(sheet, row, column, cell_text(arena, str_trim(rule->outputs[j].text)), NULL);
+            (void)worksheet_write_string(sheet, row, column,
+                                         cell_text(arena, str_trim(rule->outputs[j].text)), NULL);
         for (int j = 0; j < table->annotation_count; j++, column++)
             (void)worksheet_write_string(sheet, row, column, cell_text(arena, rule->annotations[j]), NULL);
     }
@@ -127,7 +132,8 @@ static enum err_code read_part(struct sheet *sheet, zip_t *zip, const char *name
     if (zip_stat(zip, name, 0, &stat) != 0)
         return ERR_OK;
     if (!(stat.valid & ZIP_STAT_SIZE) || stat.size > SHEET_BYTES_MAX)
-        return err_set(sheet->err, ERR_LIMIT, "base.too_long", ARG_INT("max", (int64_t)SHEET_BYTES_MAX), ARG_END);
+        return err_set(sheet->err, ERR_LIMIT, "base.too_long", ARG_INT("max", (int64_t)SHEET_BYTES_MAX),
+                       ARG_END);
     zip_file_t *file = zip_fopen(zip, name, 0);
     if (!file)
         return bad_sheet(sheet, "decision.not_xlsx");
@@ -323,8 +329,8 @@ static bool add_entry(struct arena *arena, xmlNode *rule, const char *name, stru
 }
 
 /* A rule of the same cells as before keeps its id, so that a difference shows only what changed. */
-static struct str id_of_rule(const struct dmn_table *table, const struct str *cells, bool *taken, struct arena *arena,
-                             long long number)
+static struct str id_of_rule(const struct dmn_table *table, const struct str *cells, bool *taken,
+                             struct arena *arena, long long number)
 {
     for (int i = 0; i < table->rule_count; i++) {
         bool same = !taken[i] && table->rules[i].id.len > 0;
@@ -388,14 +394,17 @@ enum err_code decision_table_from_xlsx(struct arena *arena, struct str text, str
     if (rc)
         return rc;
     /* dmn_read() accepted the text, so it has neither DTD nor entities. */
-    xmlDoc *doc = xmlReadMemory(text.ptr, (int)text.len, NULL, NULL, XML_PARSE_NONET | XML_PARSE_HUGE | XML_PARSE_NOERROR);
+    xmlDoc *doc = xmlReadMemory(text.ptr, (int)text.len, NULL, NULL,
+                                XML_PARSE_NONET | XML_PARSE_HUGE | XML_PARSE_NOERROR);
     xmlNode *at = doc ? table_node(xmlDocGetRootElement(doc), decision) : NULL;
-    rc = at ? replace_rules(&sheet, at, table) : err_set(err, ERR_NOT_FOUND, "decision.no_table", ARG_STR("name", decision), ARG_END);
+    rc = at ? replace_rules(&sheet, at, table)
+            : err_set(err, ERR_NOT_FOUND, "decision.no_table", ARG_STR("name", decision), ARG_END);
     if (rc == ERR_OK) {
         xmlChar *dump = NULL;
         int size = 0;
         xmlDocDumpFormatMemoryEnc(doc, &dump, &size, "UTF-8", 1);
-        *out = dump ? arena_str(arena, (struct str) { (const char *)dump, (size_t)size }) : (struct str) { 0 };
+        *out =
+            dump ? arena_str(arena, (struct str) { (const char *)dump, (size_t)size }) : (struct str) { 0 };
         rc = out->ptr ? ERR_OK : err_nomem(err);
         xmlFree(dump);
     }
