@@ -12,6 +12,7 @@ static const struct cmd_entry COMMANDS[] = {
     { "pack", cmd_pack },
     { "dmn", cmd_dmn },
     { "feel", cmd_feel },
+    { "sla", cmd_sla },
     { "version", cmd_version },
     { 0 },
 };
