@@ -12,8 +12,8 @@ static enum feel_truth pass(const struct node *test, struct frame *frame, const 
         return truth == FEEL_UNKNOWN ? FEEL_UNKNOWN : truth == FEEL_TRUE ? FEEL_FALSE : FEEL_TRUE;
     }
     const struct feel_value *value = operand(test, frame, &room);
-    if (test->kind == NODE_RANGE && value->kind == FEEL_RANGE && test->flags & NODE_TEST_OP && test->a &&
-        test->b)
+    if (test->flags & NODE_TEST_OP && value->kind == FEEL_RANGE && !value->range->low_none &&
+        !value->range->high_none)
         return value_equal(frame->ev, subject, &value->range->low); /* `= x` */
     if (test->flags & NODE_QUESTION && test->kind != NODE_RANGE) {
         if (value->kind == FEEL_BOOLEAN)
@@ -75,7 +75,10 @@ static bool simple(const struct node *node, struct feel_test *out)
             (range->low.kind == FEEL_NULL && !range->low_none) ||
             (range->high.kind == FEEL_NULL && !range->high_none))
             return false;
-        *out = (struct feel_test) { .kind = FEEL_TEST_RANGE, .range = range };
+        if (node->flags & NODE_TEST_OP && !range->low_none && !range->high_none) /* `= x` */
+            *out = (struct feel_test) { .kind = FEEL_TEST_EQUAL, .value = range->low };
+        else
+            *out = (struct feel_test) { .kind = FEEL_TEST_RANGE, .range = range };
         return true;
     }
     *out = (struct feel_test) { .kind = FEEL_TEST_EQUAL, .value = node->value };
