@@ -60,6 +60,8 @@ enum err_code entity_start(struct app *app, struct err *err)
         rc = entity_open(&config, &findings, &app->entity, err);
     if (!rc)
         rc = entity_tables(app->entity, true, &findings, err);
+    if (!rc)
+        rc = entity_load_data(app->entity, app->demo, &findings, err);
     if (rc) {
         log_findings(&findings, "entity.finding");
         return rc;

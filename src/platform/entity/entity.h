@@ -62,6 +62,7 @@ struct entity_call {
     struct arena *arena;
     struct findings *findings;     /* every fault of a record, with pointers; NULL = only the first, in err */
     bool labels;                   /* answers carry "_labels": titles of codes and references */
+    bool quiet;                    /* no event for each record (large imports) */
     struct str remote, request_id; /* for the audit; may be empty */
 };
 

@@ -28,7 +28,7 @@ enum err_code event_after(const struct entity_call *call, struct tx *tx, const s
                           const char *what, int64_t id, int64_t version, struct err *err)
 {
     char json[160];
-    if (!call->entity->config.bus)
+    if (!call->entity->config.bus || call->quiet)
         return ERR_OK;
     const int len = snprintf(json, sizeof json, "{\"type\":\"%.*s\",\"id\":\"%lld\",\"version\":%lld}",
                              STR_ARG(type->full), (long long)id, (long long)version);

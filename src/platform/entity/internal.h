@@ -179,6 +179,23 @@ MUST_CHECK enum err_code filter_add(const struct entity_call *call, struct tx *t
                                     const struct entity_type *type, struct str filter, struct sql *sql,
                                     struct err *err);
 
+/* data_sql.c */
+MUST_CHECK enum err_code pack_data_seen(struct entity *entity, struct str pack, struct str path,
+                                        struct str checksum, bool *out_known, bool *out_same,
+                                        struct err *err);
+MUST_CHECK enum err_code pack_data_put(struct entity *entity, struct str pack, struct str path,
+                                       struct str checksum, int64_t rows, struct err *err);
+MUST_CHECK enum err_code pack_record_put(struct tx *tx, int64_t id, struct str pack, int64_t version,
+                                         struct err *err);
+MUST_CHECK enum err_code pack_record_edited(struct tx *tx, const struct entity_type *type, int64_t id,
+                                            bool *out, struct err *err);
+
+/* record.c: entity_update() that also tells whether anything changed. */
+MUST_CHECK enum err_code record_change(const struct entity_call *call, struct tx *tx,
+                                       const struct entity_type *type, int64_t id, int64_t version,
+                                       const json_t *patch, int64_t *out_version, bool *out_changed,
+                                       struct err *err);
+
 /* event.c */
 MUST_CHECK enum err_code event_after(const struct entity_call *call, struct tx *tx,
                                      const struct entity_type *type, const char *what, int64_t id,

@@ -463,16 +463,25 @@ static struct write *write_new(const struct entity_call *call, struct tx *tx, co
     return w;
 }
 
-enum err_code entity_update(const struct entity_call *call, struct tx *tx, const struct entity_type *type,
+enum err_code record_change(const struct entity_call *call, struct tx *tx, const struct entity_type *type,
                             int64_t id, int64_t version, const json_t *patch, int64_t *out_version,
-                            struct err *err)
+                            bool *out_changed, struct err *err)
 {
     int64_t now = 0;
     struct write *w = write_new(call, tx, type, id);
     const enum err_code rc = w ? update(w, version, patch, &now, err) : err_nomem(err);
     if (!rc && out_version)
         *out_version = now;
+    if (!rc && out_changed)
+        *out_changed = now != w->before[COLUMN_VERSION].i64;
     return rc;
+}
+
+enum err_code entity_update(const struct entity_call *call, struct tx *tx, const struct entity_type *type,
+                            int64_t id, int64_t version, const json_t *patch, int64_t *out_version,
+                            struct err *err)
+{
+    return record_change(call, tx, type, id, version, patch, out_version, NULL, err);
 }
 
 /* ---- deleting ---- */

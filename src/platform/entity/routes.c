@@ -96,6 +96,17 @@ static enum err_code tell_reveal(struct request *req, const struct work *work, s
     return audit_read(routes->audit, &line, err);
 }
 
+/* The text of a buffer that ends before the request does. */
+static enum err_code reply_buf(struct request *req, struct reply *reply, const struct buf *out,
+                               struct err *err)
+{
+    const struct str kept = arena_str(req->arena, buf_get(out));
+    if (!kept.ptr)
+        return err_nomem(err);
+    reply_json_text(reply, kept);
+    return ERR_OK;
+}
+
 /* ---- lists ---- */
 
 static enum err_code list_fn(struct tx *tx, void *arg, struct err *err)
@@ -147,7 +158,7 @@ static enum err_code records_list(struct request *req, struct reply *reply, stru
     if (!rc)
         rc = store_read(routes->store, list_fn, &work, err);
     if (!rc)
-        reply_json_text(reply, buf_get(&out));
+        rc = reply_buf(req, reply, &out, err);
     buf_done(&out);
     return rc;
 }
@@ -205,7 +216,7 @@ static enum err_code run(struct request *req, struct work *work, store_fn fn, bo
     if (rc)
         rc = work_failed(req, work, rc, err);
     else
-        reply_json_text(reply, buf_get(&out));
+        rc = reply_buf(req, reply, &out, err);
     buf_done(&out);
     return rc;
 }
