@@ -69,9 +69,12 @@ enum err_code entity_start(struct app *app, struct err *err)
     app->entity_routes = arena_alloc(app->arena, 1, sizeof *app->entity_routes);
     if (!app->entity_routes)
         return err_nomem(err);
-    *app->entity_routes = (struct entity_routes) {
-        .entity = app->entity, .store = app->store, .packs = app->packs, .audit = app->audit
-    };
+    *app->entity_routes = (struct entity_routes) { .entity = app->entity,
+                                                   .store = app->store,
+                                                   .packs = app->packs,
+                                                   .audit = app->audit,
+                                                   .words = app->words,
+                                                   .temp_dir = app->data };
     return entity_routes_add(app->http, app->entity_routes, err);
 }
 

@@ -179,6 +179,11 @@ MUST_CHECK enum err_code filter_add(const struct entity_call *call, struct tx *t
                                     const struct entity_type *type, struct str filter, struct sql *sql,
                                     struct err *err);
 
+/* list_sql.c: FROM, WHERE and ORDER BY of a list without its pages, behind "SELECT columns". */
+MUST_CHECK enum err_code list_rest_sql(const struct entity_call *call, struct tx *tx,
+                                       const struct entity_type *type, const struct entity_list *list,
+                                       struct sql *sql, struct err *err);
+
 /* data_sql.c */
 MUST_CHECK enum err_code pack_data_seen(struct entity *entity, struct str pack, struct str path,
                                         struct str checksum, bool *out_known, bool *out_same,

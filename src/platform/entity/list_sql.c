@@ -596,3 +596,19 @@ enum err_code entity_find_key(const struct entity_call *call, struct tx *tx, con
         *out_id = id;
     return rc;
 }
+
+enum err_code list_rest_sql(const struct entity_call *call, struct tx *tx, const struct entity_type *type,
+                            const struct entity_list *list, struct sql *sql, struct err *err)
+{
+    struct listing l = { .call = call, .tx = tx, .type = type, .list = list };
+    enum err_code rc = listing_begin(&l, err);
+    if (rc)
+        return rc;
+    add_from(&l, sql);
+    if (list->text.len && !l.query.count)
+        sql_add(sql, " AND 1 = 0");
+    rc = add_conditions(&l, sql, err);
+    if (!rc)
+        add_order(&l, sql);
+    return rc;
+}

@@ -3,6 +3,14 @@
 
 #include "platform/audit/audit.h"
 #include "platform/entity/internal.h"
+#include "platform/entity/table.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define LIST_REPLY_MAX ((size_t)32 << 20)
 
@@ -317,6 +325,149 @@ static enum err_code record_delete(struct request *req, struct reply *reply, str
     return ERR_OK;
 }
 
+/* ---- tables ---- */
+
+static json_t *finding_json(const struct entity_routes *routes, struct request *req, const struct err *one)
+{
+    struct err bare = *one;
+    bare.at.line = bare.at.column = 0; /* they stand beside the message, not in it */
+    const struct str message = err_text(req->arena, &bare, routes->words, req->lang);
+    return json_pack("{s:i, s:i, s:s, s:s, s:s}", "line", one->at.line, "column", one->at.column, "pointer",
+                     one->at.pointer, "code", one->id, "message", message.ptr ? message.ptr : one->id);
+}
+
+static enum err_code read_upload(struct request *req, struct arena *arena, struct str *out, struct err *err)
+{
+    struct upload upload;
+    struct buf text;
+    enum err_code rc = request_upload(req, "file", &upload, NULL);
+    if (rc)
+        rc = request_upload(req, "", &upload, err);
+    if (rc)
+        return rc;
+    buf_init(&text, TABLE_BYTES_MAX);
+    rc = buf_read_fd(&text, upload.fd, err);
+    if (!rc) {
+        *out = arena_str(arena, buf_get(&text));
+        if (!out->ptr)
+            rc = err_nomem(err);
+    }
+    buf_done(&text);
+    return rc;
+}
+
+static enum err_code import_with(struct request *req, struct work *work, struct arena *arena,
+                                 struct reply *reply, struct err *err)
+{
+    const struct entity_routes *routes = req->ctx;
+    struct table_import import = { .dry_run = request_query(req, "dry_run").len > 0 };
+    enum err_code rc = read_upload(req, arena, &import.text, err);
+    if (rc)
+        return rc;
+    work->call.arena = arena;
+    rc = entity_import(&work->call, work->type, &import, err);
+    const struct findings *findings = work->call.findings;
+    if (rc && (rc != ERR_INVALID || !findings->count))
+        return rc;
+    if (rc && !import.dry_run)
+        return work_failed(req, work, rc, err);
+    json_t *errors = json_array();
+    for (int i = 0; i < findings->count; i++)
+        json_array_append_new(errors, finding_json(routes, req, &findings->items[i]));
+    return reply_json(reply,
+                      json_pack("{s:I, s:I, s:I, s:I, s:o, s:i}", "rows", (json_int_t)import.rows, "created",
+                                (json_int_t)import.created, "updated", (json_int_t)import.updated,
+                                "unchanged", (json_int_t)import.unchanged, "errors", errors, "more",
+                                findings->more),
+                      err);
+}
+
+/* POST /api/v1/{pack}/{type}/import?dry_run=1: the CSV as body, or as part `file` */
+static enum err_code records_import(struct request *req, struct reply *reply, struct err *err)
+{
+    struct work work;
+    enum err_code rc = work_begin(req, &work, err);
+    if (rc)
+        return rc;
+    AUTO(arena_free_auto) struct arena *arena = arena_new((size_t)512 << 20);
+    return arena ? import_with(req, &work, arena, reply, err) : err_nomem(err);
+}
+
+/* A name for a temporary file, in the folder of the server's own. */
+static enum err_code export_to(struct request *req, struct work *work, enum table_format format,
+                               bool header_only, struct reply *reply, struct err *err)
+{
+    const struct entity_routes *routes = req->ctx;
+    char path[4100];
+    struct stat st;
+    (void)snprintf(path, sizeof path, "%.4000s/export-XXXXXX", routes->temp_dir ? routes->temp_dir : "/tmp");
+    int fd = mkostemp(path, O_CLOEXEC);
+    if (fd < 0)
+        return err_set(err, ERR_IO, "file.open", ARG_TEXT("path", path), ARG_ERRNO(errno), ARG_END);
+    (void)close(fd);
+    enum err_code rc =
+        entity_export(&work->call, work->type, &work->list, format, path, header_only, NULL, err);
+    fd = rc ? -1 : open(path, O_RDONLY | O_CLOEXEC);
+    (void)unlink(path);
+    if (rc)
+        return rc;
+    if (fd < 0 || fstat(fd, &st)) {
+        if (fd >= 0)
+            (void)close(fd);
+        return err_set(err, ERR_IO, "file.open", ARG_TEXT("path", path), ARG_ERRNO(errno), ARG_END);
+    }
+    reply_fd(reply, table_format_type(format), fd, st.st_size);
+    return ERR_OK;
+}
+
+static enum err_code tell_export(struct request *req, const struct work *work, struct err *err)
+{
+    const struct entity_routes *routes = req->ctx;
+    const struct principal *who = req->who;
+    if (!routes->audit)
+        return ERR_OK;
+    const struct audit_line line = { .action = "export",
+                                     .object_type = work->type->full,
+                                     .detail = work->list.filter,
+                                     .user_id = who ? who->user_id : 0,
+                                     .user_name = who ? who->login : (struct str) { 0 },
+                                     .remote = req->remote,
+                                     .request_id = req->id };
+    return audit_read(routes->audit, &line, err);
+}
+
+/* GET /api/v1/{pack}/{type}/export?format=csv|xlsx|json&filter&q&sort[&template=1] */
+static enum err_code records_export(struct request *req, struct reply *reply, struct err *err)
+{
+    struct work work;
+    enum table_format format = TABLE_CSV;
+    const struct str name = request_query(req, "format");
+    enum err_code rc = work_begin(req, &work, err);
+    if (!rc && name.len && !table_format_read(name, &format)) {
+        (void)err_set(err, ERR_INVALID, "entity.format", ARG_TEXT("want", "csv, xlsx, json"), ARG_END);
+        return err_pointer(err, STR("/?format"));
+    }
+    if (rc)
+        return rc;
+    work.list = (struct entity_list) { .filter = request_query(req, "filter"),
+                                       .text = request_query(req, "q"),
+                                       .sort = request_query(req, "sort"),
+                                       .limit = 1 };
+    rc = tell_export(req, &work, err);
+    if (!rc)
+        rc = export_to(req, &work, format, request_query(req, "template").len > 0, reply, err);
+    if (rc)
+        return rc;
+    const struct str file = arena_printf(req->arena, "%.*s.%s", STR_ARG(work.type->title[req->lang]),
+                                         format == TABLE_CSV    ? "csv"
+                                         : format == TABLE_XLSX ? "xlsx"
+                                                                : "json");
+    if (!file.ptr)
+        return err_nomem(err);
+    reply_download(reply, file);
+    return ERR_OK;
+}
+
 /* ---- types ---- */
 
 static enum err_code types_fn(struct tx *tx, void *arg, struct err *err)
@@ -410,6 +561,8 @@ static const struct route ROUTES[] = {
     { "GET",    "/api/v1/core/pages/{pack}/{name}",       "*",                      page_get,       0 },
     { "GET",    "/api/v1/{pack}/{type}",                  "{pack}.{type}.read",     records_list,   0 },
     { "POST",   "/api/v1/{pack}/{type}",                  "{pack}.{type}.create",   record_create,  0 },
+    { "POST",   "/api/v1/{pack}/{type}/import",           "{pack}.{type}.import",   records_import, ROUTE_UPLOAD | ROUTE_LONG },
+    { "GET",    "/api/v1/{pack}/{type}/export",           "{pack}.{type}.export",   records_export, ROUTE_LONG },
     { "GET",    "/api/v1/{pack}/{type}/{id}",             "{pack}.{type}.read",     record_get,     0 },
     { "PATCH",  "/api/v1/{pack}/{type}/{id}",             "{pack}.{type}.update",   record_update,  0 },
     { "DELETE", "/api/v1/{pack}/{type}/{id}",             "{pack}.{type}.delete",   record_delete,  0 },

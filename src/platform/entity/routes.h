@@ -12,7 +12,9 @@ struct entity_routes {
     struct entity *entity;
     struct store *store;
     const struct packs *packs;
-    struct audit *audit; /* reads of sensitive fields; may be NULL */
+    const struct words *words;
+    const char *temp_dir; /* of exports being written; NULL: /tmp */
+    struct audit *audit;  /* reads of sensitive fields; may be NULL */
 };
 MUST_CHECK enum err_code entity_routes_add(struct http_server *server, struct entity_routes *routes,
                                            struct err *err);
