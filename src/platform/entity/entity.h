@@ -165,3 +165,15 @@ int64_t record_i64(const json_t *record, const char *field);
 int64_t record_instant(const json_t *record, const char *field); /* RFC 3339 -> ms, INT64_MIN when null */
 struct str record_str(const json_t *record, const char *field);
 bool record_bool(const json_t *record, const char *field);
+
+/* For queries: "(SELECT columns FROM table WHERE scope)", without sensitive columns, only the rows that the
+ * caller may read.  ERR_FORBIDDEN without the permission. */
+struct sql;
+MUST_CHECK enum err_code entity_rows_sql(const struct entity_call *call, const struct entity_type *type,
+                                         struct sql *sql, struct err *err);
+/* The same over the common table of all subjects or all cases: rows of the types that the caller may read. */
+MUST_CHECK enum err_code entity_common_sql(const struct entity_call *call, bool cases, struct sql *sql,
+                                           struct err *err);
+/* Columns of the common tables, NULL-terminated. */
+extern const char *const ENTITY_SUBJECT_COLUMNS[];
+extern const char *const ENTITY_CASE_COLUMNS[];

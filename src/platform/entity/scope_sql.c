@@ -129,3 +129,64 @@ enum err_code scope_sql(const struct entity_call *call, const struct entity_type
     sql_add(sql, any ? ")" : "1 = 0)");
     return ERR_OK;
 }
+
+/* ---- rows for queries ---- */
+
+const char *const ENTITY_SUBJECT_COLUMNS[] = { "id",   "type",       "code",     "name", "org",
+                                               "grid", "valid_from", "valid_to", NULL };
+const char *const ENTITY_CASE_COLUMNS[] = { "id",        "type",         "number",      "title", "subject",
+                                            "flow",      "flow_version", "sla_version", "state", "opened_at",
+                                            "closed_at", "org",          "grid",        NULL };
+
+enum err_code entity_rows_sql(const struct entity_call *call, const struct entity_type *type, struct sql *sql,
+                              struct err *err)
+{
+    bool any = false;
+    sql_add(sql, "(SELECT ");
+    for (int i = 0; i < type->fields_count; i++) {
+        if (type->fields[i].mask)
+            continue;
+        sql_add(sql, any ? ", t." : "t.");
+        any = true;
+        sql_str(sql, type->fields[i].column);
+    }
+    sql_add(sql, " FROM \"");
+    sql_str(sql, type->table);
+    sql_add(sql, "\" t WHERE 1 = 1");
+    const enum err_code rc = scope_sql(call, type, "read", sql, err);
+    sql_add(sql, ")");
+    return rc;
+}
+
+enum err_code entity_common_sql(const struct entity_call *call, bool cases, struct sql *sql, struct err *err)
+{
+    const struct types *types = call->entity->types;
+    const char *const *columns = cases ? ENTITY_CASE_COLUMNS : ENTITY_SUBJECT_COLUMNS;
+    bool any = false;
+    sql_add(sql, "(SELECT ");
+    for (int i = 0; columns[i]; i++) {
+        sql_add(sql, i ? ", c." : "c.");
+        sql_add(sql, columns[i]);
+    }
+    sql_add(sql, cases ? " FROM cases c WHERE " : " FROM subject c WHERE ");
+    for (int i = 0; i < types_count(types); i++) {
+        const struct entity_type *type = types_at(types, i);
+        if (type->kind != (cases ? TYPE_CASE : TYPE_SUBJECT) || call_may(call, type, "read", NULL))
+            continue;
+        sql_add(sql, any ? " OR (c.type = " : "((c.type = ");
+        any = true;
+        sql_text(sql, type->full);
+        if (!scope_is_all(call, type, "read")) {
+            sql_add(sql, " AND c.id IN (SELECT t.\"id\" FROM \"");
+            sql_str(sql, type->table);
+            sql_add(sql, "\" t WHERE 1 = 1");
+            const enum err_code rc = scope_sql(call, type, "read", sql, err);
+            if (rc)
+                return rc;
+            sql_add(sql, ")");
+        }
+        sql_add(sql, ")");
+    }
+    sql_add(sql, any ? "))" : "1 = 0)");
+    return ERR_OK;
+}

@@ -1,5 +1,5 @@
-/* sql.c - see internal.h: SQL in pieces */
-#include "platform/entity/internal.h"
+/* sql.c - see sql.h */
+#include "platform/entity/sql.h"
 
 struct sql *sql_new(void)
 {
@@ -51,6 +51,11 @@ void sql_i64(struct sql *sql, int64_t value)
 void sql_text(struct sql *sql, struct str value)
 {
     *add_arg(sql) = (struct sql_arg) { .kind = SQL_TEXT, .text = value };
+}
+
+void sql_arg(struct sql *sql, struct sql_arg value)
+{
+    *add_arg(sql) = value;
 }
 
 void sql_value(struct sql *sql, const struct entity_field *field, const struct value *value)
