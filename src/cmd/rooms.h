@@ -25,3 +25,6 @@ void handle_room_stop(struct app *app);
 /* rooms_watch.c: series, checks, probe nodes and triggers; after the alarms, which hear its verdicts. */
 MUST_CHECK enum err_code watch_room_start(struct app *app, struct err *err);
 void watch_room_stop(struct app *app);
+
+/* rooms_learn.c: services at a glance, duties, reports; after the rooms that they count. */
+MUST_CHECK enum err_code learn_room_start(struct app *app, struct err *err);

@@ -394,6 +394,7 @@ static const struct room ROOMS[] = {
     { "subjects", subjects_room_start, subjects_room_stop, NULL },
     { "warn",     warn_room_start,  warn_room_stop, NULL },
     { "watch",    watch_room_start, watch_room_stop, NULL },
+    { "learn",    learn_room_start, NULL,          NULL },
     { "ticker",   ticker_start,     ticker_stop,    NULL },
     { "work",     work_room_start,  work_room_stop, NULL }, /* after all that register consumers and kinds */
     { "listen",   listen_start,     listen_stop,    listen_reload },

@@ -1,0 +1,369 @@
+/* overview.c - see overview.h */
+#include "learn/overview.h"
+#include "base/clock.h"
+#include "learn/duties.h"
+#include "learn/duties_sql.h"
+#include "platform/identity/principal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define MONTHS 12
+#define CHINA_MS INT64_C(28800000)
+#define DAY_MS INT64_C(86400000)
+
+static json_t *id_json(int64_t id)
+{
+    char text[24];
+    (void)snprintf(text, sizeof text, "%" PRId64, id);
+    return json_string(text);
+}
+
+static json_t *str_json(struct str text)
+{
+    return text.ptr && text.len ? json_stringn(text.ptr, text.len) : json_null();
+}
+
+static json_t *day_json(int64_t day)
+{
+    int64_t year;
+    int month, in_month;
+    char text[40];
+    civil_from_days(day, &year, &month, &in_month);
+    (void)snprintf(text, sizeof text, "%04d-%02d-%02d", (int)year, month, in_month);
+    return json_string(text);
+}
+
+struct working {
+    struct request *req;
+    struct overview *overview;
+    struct entity_call call;  /* the asker's eyes */
+    struct entity_call plain; /* the engine's: rules and general rows that no scope hides */
+    int64_t id, today;
+    json_t *body;
+    const struct alarm *live;
+    int live_count;
+    int due, overdue;
+};
+
+/* ---- twelve months of attainment ---- */
+
+static enum err_code put_months(struct working *working, struct tx *tx, struct str code, struct err *err)
+{
+    json_t *months = json_array();
+    int64_t year;
+    int month, day;
+    (void)json_object_set_new(working->body, "months", months);
+    civil_from_days(working->today, &year, &month, &day);
+    for (int i = MONTHS - 1; i >= 0; i--) {
+        const int64_t number = year * 12 + month - 1 - i, next = number + 1;
+        const int64_t from = days_from_civil(number / 12, (int)(number % 12) + 1, 1) * DAY_MS - CHINA_MS;
+        const int64_t to = days_from_civil(next / 12, (int)(next % 12) + 1, 1) * DAY_MS - CHINA_MS;
+        int64_t met, missed;
+        const enum err_code rc = attainment_row(tx, code, from, to, &met, &missed, err);
+        if (rc)
+            return rc;
+        char name[40];
+        (void)snprintf(name, sizeof name, "%04d-%02d", (int)(number / 12), (int)(number % 12) + 1);
+        (void)json_array_append_new(
+            months,
+            json_pack("{s:s,s:o,s:I,s:I}", "month", name, "percent",
+                      met + missed ? json_real((double)met * 100 / (double)(met + missed)) : json_null(),
+                      "met", (json_int_t)met, "total", (json_int_t)(met + missed)));
+    }
+    return ERR_OK;
+}
+
+/* ---- duties ---- */
+
+static const char *state_of(const struct duty_of *duty)
+{
+    if (duty->every.by_event)
+        return "event";
+    if (duty->answer.overdue)
+        return "overdue";
+    return duty->answer.due ? "due" : "done";
+}
+
+/* The day that matters: the last one of the oldest window overdue, else of the running one. */
+static int64_t due_day(const struct duty_of *duty)
+{
+    for (int i = 0; i < duty->answer.count; i++)
+        if (duty->answer.windows[i].state == DUTY_OVERDUE)
+            return duty->answer.windows[i].to_day - 1;
+    return duty->answer.next_day;
+}
+
+static json_t *duty_json(const struct duty_of *duty, struct str service_name)
+{
+    return json_pack("{s:o,s:o,s:o,s:s,s:o,s:o,s:b,s:s,s:o,s:i}", "id", id_json(duty->id), "service",
+                     id_json(duty->service), "service_name", str_json(service_name), "kind",
+                     duty->inspection ? "inspection" : "deliverable", "name", str_json(duty->name),
+                     "interval", str_json(duty->interval), "general", duty->general, "state", state_of(duty),
+                     "due_at", duty->every.by_event ? json_null() : day_json(due_day(duty)), "open",
+                     duty->answer.overdue);
+}
+
+static enum err_code put_duties(struct working *working, struct tx *tx, const json_t *service,
+                                struct err *err)
+{
+    struct duty_of *duties;
+    int count, due = 0, done = 0, overdue = 0;
+    const enum err_code rc =
+        duties_of(&working->plain, tx, service, working->id, working->today, &duties, &count, err);
+    if (rc)
+        return rc;
+    json_t *items = json_array();
+    for (int i = 0; i < count; i++) {
+        due += duties[i].answer.due;
+        done += duties[i].answer.done;
+        overdue += duties[i].answer.overdue;
+        (void)json_array_append_new(items, duty_json(&duties[i], record_str(service, "name")));
+    }
+    (void)json_object_set_new(
+        working->body, "duties",
+        json_pack("{s:i,s:i,s:i,s:o}", "due", due, "done", done, "overdue", overdue, "items", items));
+    return ERR_OK;
+}
+
+/* ---- what belongs to it ---- */
+
+static json_t *state_json(const struct working *working, int64_t subject, int *out_grade)
+{
+    *out_grade = 0;
+    for (int i = 0; i < working->live_count; i++)
+        if (working->live[i].subject == subject && working->live[i].state != ALARM_CLEARED &&
+            (!*out_grade || working->live[i].grade < *out_grade))
+            *out_grade = working->live[i].grade;
+    return json_string(*out_grade ? "problem" : "ok");
+}
+
+static enum err_code add_system(void *arg, int64_t id, const json_t *record, struct err *err)
+{
+    struct working *working = arg;
+    int grade;
+    (void)err;
+    if (record_id(record, "service") != working->id)
+        return ERR_OK;
+    json_t *state = state_json(working, id, &grade);
+    (void)json_array_append_new(json_object_get(working->body, "systems"),
+                                json_pack("{s:o,s:s,s:o,s:o,s:o,s:o}", "id", id_json(id), "type",
+                                          "ops.system", "code", str_json(record_str(record, "code")), "name",
+                                          str_json(record_str(record, "name")), "state", state, "grade",
+                                          grade ? json_integer(grade) : json_null()));
+    return ERR_OK;
+}
+
+static enum err_code add_contact(void *arg, int64_t id, const json_t *record, struct err *err)
+{
+    struct working *working = arg;
+    (void)err;
+    if (record_id(record, "service") != working->id)
+        return ERR_OK;
+    (void)json_array_append_new(json_object_get(working->body, "contacts"),
+                                json_pack("{s:o,s:o,s:o,s:o}", "id", id_json(id), "name",
+                                          str_json(record_str(record, "name")), "role",
+                                          str_json(record_str(record, "role")), "phone",
+                                          str_json(record_str(record, "phone"))));
+    return ERR_OK;
+}
+
+struct clocks {
+    struct working *working;
+    struct str table; /* the general table of the service */
+};
+
+static enum err_code add_clock(void *arg, int64_t id, const json_t *record, struct err *err)
+{
+    static const char *const names[] = { "respond", "contact", "start", "arrive",
+                                         "plan",    "restore", "solve", "report" };
+    struct clocks *clocks = arg;
+    const bool own = record_id(record, "service") == clocks->working->id;
+    (void)id, (void)err;
+    if (!own && !(clocks->table.len && str_eq(record_str(record, "general_table"), clocks->table)))
+        return ERR_OK;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char field[32], key[48];
+        (void)snprintf(field, sizeof field, "%s_min", names[i]);
+        (void)snprintf(key, sizeof key, "sla.clock.%s", names[i]);
+        const json_t *minutes = json_object_get(record, field);
+        if (!json_is_integer(minutes))
+            continue;
+        (void)json_array_append_new(
+            json_object_get(clocks->working->body, "clocks"),
+            json_pack("{s:o,s:o,s:s,s:o,s:I,s:s}", "level", str_json(record_str(record, "level")), "calendar",
+                      str_json(record_str(record, "calendar")), "clock", names[i], "label",
+                      str_json(words_get(clocks->working->overview->words, clocks->working->req->lang,
+                                         str_from(key))),
+                      "minutes", json_integer_value(minutes), "source", own ? "own" : "general"));
+    }
+    return ERR_OK;
+}
+
+static enum err_code each_of(const struct entity_call *call, struct tx *tx, const char *full,
+                             entity_each_fn fn, void *arg, struct err *err)
+{
+    const struct entity_type *type = entity_type_find(call->entity, full);
+    return type ? entity_each(call, tx, type, STR(""), fn, arg, err) : ERR_OK;
+}
+
+/* ---- GET core/services/{id} ---- */
+
+static enum err_code service_fn(struct tx *tx, void *arg, struct err *err)
+{
+    struct working *working = arg;
+    const struct entity_type *type = entity_type_find(working->overview->entity, "ops.service");
+    json_t *service = NULL;
+    enum err_code rc = type ? entity_get(&working->call, tx, type, working->id, &service, err)
+                            : err_set(err, ERR_NOT_FOUND, "subject.none", ARG_END);
+    if (rc)
+        return rc;
+    json_object_clear(working->body);
+    static const char *const lists[] = { "systems", "contacts", "clocks" };
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+        (void)json_object_set_new(working->body, lists[i], json_array());
+    struct clocks clocks = { working, record_str(service, "general_table") };
+    rc = put_months(working, tx, record_str(service, "code"), err);
+    if (!rc)
+        rc = put_duties(working, tx, service, err);
+    if (!rc)
+        rc = each_of(&working->call, tx, "ops.system", add_system, working, err);
+    if (!rc)
+        rc = each_of(&working->call, tx, "ops.contact", add_contact, working, err);
+    if (!rc)
+        rc = each_of(&working->plain, tx, "ops.sla", add_clock, &clocks, err);
+    json_decref(service);
+    return rc;
+}
+
+static enum err_code start(struct request *req, struct working *working, struct err *err)
+{
+    struct overview *overview = req->ctx;
+    *working = (struct working) {
+        .req = req,
+        .overview = overview,
+        .today = day_of(clock_now(overview->clock)),
+        .call = { .entity = overview->entity, .who = req->who, .lang = req->lang, .arena = req->arena },
+        .plain = { .entity = overview->entity, .lang = req->lang, .arena = req->arena }
+    };
+    return overview->alarms
+               ? alarms_live(overview->alarms, req->arena, &working->live, &working->live_count, err)
+               : ERR_OK;
+}
+
+static enum err_code finish(struct working *working, struct reply *reply, enum err_code rc, struct err *err)
+{
+    if (!rc)
+        return reply_json(reply, working->body, err);
+    json_decref(working->body);
+    return rc;
+}
+
+static enum err_code service_get(struct request *req, struct reply *reply, struct err *err)
+{
+    struct working working;
+    enum err_code rc = start(req, &working, err);
+    if (!rc)
+        rc = request_path_id(req, "id", &working.id, err);
+    working.body = json_object();
+    if (!rc)
+        rc = store_read(working.overview->store, service_fn, &working, err);
+    return finish(&working, reply, rc, err);
+}
+
+/* ---- GET core/duties ---- */
+
+struct owed {
+    json_t *json;
+    int64_t day;
+    bool overdue;
+};
+
+struct owing {
+    struct working *working;
+    struct tx *tx;
+    struct owed *items;
+    int count, max;
+    bool want_due, want_overdue;
+};
+
+static enum err_code owe_service(void *arg, int64_t id, const json_t *service, struct err *err)
+{
+    struct owing *owing = arg;
+    struct working *working = owing->working;
+    struct duty_of *duties;
+    int count;
+    /* each service's working memory is given back before the next */
+    AUTO(arena_free_auto) struct arena *arena = arena_new((size_t)64 << 20);
+    struct entity_call call = working->plain;
+    call.arena = arena;
+    if (!arena)
+        return err_nomem(err);
+    const enum err_code rc = duties_of(&call, owing->tx, service, id, working->today, &duties, &count, err);
+    for (int i = 0; i < count && !rc; i++) {
+        const bool overdue = duties[i].answer.overdue > 0;
+        if (duties[i].every.by_event || (!overdue && !duties[i].answer.due))
+            continue;
+        working->overdue += overdue;
+        working->due += !overdue;
+        if (owing->count < owing->max && (overdue ? owing->want_overdue : owing->want_due))
+            owing->items[owing->count++] = (struct owed) { duty_json(&duties[i], record_str(service, "name")),
+                                                           due_day(&duties[i]), overdue };
+    }
+    return rc;
+}
+
+static int overdue_first(const void *a, const void *b)
+{
+    const struct owed *x = a, *y = b;
+    if (x->overdue != y->overdue)
+        return x->overdue ? -1 : 1;
+    return (x->day > y->day) - (x->day < y->day);
+}
+
+static enum err_code owing_fn(struct tx *tx, void *arg, struct err *err)
+{
+    struct owing *owing = arg;
+    for (int i = 0; i < owing->count; i++)
+        json_decref(owing->items[i].json);
+    owing->count = owing->working->due = owing->working->overdue = 0;
+    owing->tx = tx;
+    return each_of(&owing->working->call, tx, "ops.service", owe_service, owing, err);
+}
+
+static enum err_code duties_get(struct request *req, struct reply *reply, struct err *err)
+{
+    enum { OWED_MAX = 20000 };
+    struct working working;
+    int64_t limit;
+    const struct str state = request_query(req, "state");
+    enum err_code rc = start(req, &working, err);
+    struct owing owing = { .working = &working,
+                           .items = arena_alloc(req->arena, OWED_MAX, sizeof *owing.items),
+                           .max = OWED_MAX,
+                           .want_due = !str_eq(state, STR("overdue")),
+                           .want_overdue = !str_eq(state, STR("due")) };
+    if (!rc && !owing.items)
+        rc = err_nomem(err);
+    if (!rc)
+        rc = request_query_i64(req, "limit", 1, 200, 200, &limit, err);
+    if (!rc)
+        rc = store_read(working.overview->store, owing_fn, &owing, err);
+    qsort(owing.items, (size_t)owing.count, sizeof *owing.items, overdue_first);
+    json_t *items = json_array();
+    for (int i = 0; i < owing.count; i++) {
+        if (!rc && i < (int)limit)
+            (void)json_array_append_new(items, owing.items[i].json);
+        else
+            json_decref(owing.items[i].json);
+    }
+    working.body = json_pack("{s:o,s:i,s:i}", "items", items, "due", working.due, "overdue", working.overdue);
+    return finish(&working, reply, rc, err);
+}
+
+const struct route OVERVIEW_ROUTES[] = {
+    { "GET", "/api/v1/core/services/{id}", "ops.service.read", service_get, 0 },
+    { "GET", "/api/v1/core/duties", "ops.service.read", duties_get, ROUTE_LONG },
+    { 0 },
+};

@@ -1,0 +1,27 @@
+/* overview.h - a service at a glance, and what is owed today.
+ *
+ * GET core/services/{id}
+ *   {"months":[{"month":"2026-11","percent":n|null,"met":n,"total":n} x 12, oldest first],
+ *    "duties":{"due":n,"done":n,"overdue":n,"items":[DUTY...]},
+ *    "systems":[{"id","type","code","name","state":"ok|problem","grade":n|null}],
+ *    "contacts":[{"id","name","role","phone"}],            masked as the asker's rights say
+ *    "clocks":[{"level","calendar","clock","label","minutes","source"}]}
+ *   DUTY {"id","service","service_name","kind":"inspection|deliverable","name","interval","general":false,
+ *         "state":"done|due|overdue|event","due_at":DAY|null,"open":n windows overdue}
+ * GET core/duties?state=due|overdue&limit=200      {"items":[DUTY...],"due":n,"overdue":n} over the services
+ * one may see; overdue first, then by day Permission: ops.service.read; rows by the asker's scope.  Layer:
+ * learn. */
+#pragma once
+#include "net/http.h"
+#include "platform/entity/entity.h"
+#include "subject/subjects.h"
+#include "warn/alarms.h"
+
+struct overview {
+    struct entity *entity;
+    struct store *store;
+    struct alarms *alarms;
+    const struct clock *clock;
+    const struct words *words;
+};
+extern const struct route OVERVIEW_ROUTES[];
