@@ -13,6 +13,7 @@ static const struct cmd_entry COMMANDS[] = {
     { "dmn", cmd_dmn },
     { "feel", cmd_feel },
     { "sla", cmd_sla },
+    { "user", cmd_user },
     { "version", cmd_version },
     { 0 },
 };

@@ -8,4 +8,5 @@ int cmd_pack(struct cmd *cmd, int argc, char **argv);
 int cmd_probe(struct cmd *cmd, int argc, char **argv);
 int cmd_serve(struct cmd *cmd, int argc, char **argv);
 int cmd_sla(struct cmd *cmd, int argc, char **argv);
+int cmd_user(struct cmd *cmd, int argc, char **argv);
 int cmd_version(struct cmd *cmd, int argc, char **argv);

@@ -28,3 +28,25 @@ void watch_room_stop(struct app *app);
 
 /* rooms_learn.c: services at a glance, duties, reports; after the rooms that they count. */
 MUST_CHECK enum err_code learn_room_start(struct app *app, struct err *err);
+/* rooms_core.c: the ground on which all others stand. */
+MUST_CHECK enum err_code store_room_start(struct app *app, struct err *err);
+void store_room_stop(struct app *app);
+MUST_CHECK enum err_code node_room_start(struct app *app, struct err *err);
+void node_room_stop(struct app *app);
+MUST_CHECK enum err_code keys_room_start(struct app *app, struct err *err);
+void keys_room_stop(struct app *app);
+MUST_CHECK enum err_code bus_room_start(struct app *app, struct err *err);
+void bus_room_stop(struct app *app);
+MUST_CHECK enum err_code audit_room_start(struct app *app, struct err *err);
+void audit_room_stop(struct app *app);
+MUST_CHECK enum err_code settings_room_start(struct app *app, struct err *err);
+void settings_room_stop(struct app *app);
+MUST_CHECK enum err_code identity_room_start(struct app *app, struct err *err);
+void identity_room_stop(struct app *app);
+/* For a subcommand that works on a data directory nobody serves: locks it and starts the rooms up to `last`
+ * ("store", "identity", "entity" ...).  ERR_BUSY "app.locked": ask the server instead (control.h). */
+MUST_CHECK enum err_code app_open(struct app *app, struct cmd *cmd, const char *last, struct err *err);
+void app_close(struct app *app, const char *last);
+/* Says the first administrator's password when it was just made: on a terminal itself, else the file
+ * DIR/first-password that now holds it. */
+MUST_CHECK enum err_code app_tell_first(struct app *app, struct err *err);

@@ -2,198 +2,23 @@
 #include "base/log.h"
 #include "cmd/app.h"
 #include "cmd/commands.h"
+#include "cmd/control.h"
+#include "cmd/control_ops.h"
 #include "cmd/rooms.h"
-#include "crypto/digest.h"
-#include "crypto/keyring.h"
 #include "observe/observe.h"
 #include "platform/audit/audit.h"
-#include "platform/bus/broadcast.h"
-#include "platform/bus/lease.h"
-#include "platform/bus/outbox.h"
 #include "platform/decision/decision.h"
-#include "platform/settings/settings.h"
-#include "store/migrate.h"
+#include "store/store.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #define DRAIN_MS 25000
 
 /* ---- the rooms; each start is a few lines that hand one room what it needs ---- */
-
-static enum err_code store_start(struct app *app, struct err *err)
-{
-    const struct store_config config = { .url = app->cmd->database,
-                                         .data_dir = app->data,
-                                         .readers = (int)app->conf.readers,
-                                         .writers = (int)app->conf.writers };
-    enum err_code rc = crypto_check(err);
-    if (!rc)
-        rc = store_open(&config, &app->store, err);
-    if (!rc)
-        rc = store_migrate(app->store, STORE_MIGRATIONS, STORE_MIGRATIONS_COUNT, MIGRATE_ADDITIVE, NULL, err);
-    if (!rc)
-        rc = store_periods_ensure(app->store, err);
-    return rc;
-}
-
-static void store_stop(struct app *app)
-{
-    store_close(app->store);
-    app->store = NULL;
-}
-
-static void node_lost(void *arg)
-{
-    (void)arg;
-    log_line(LOG_ERROR, "serve.node_lost", "another process has this node's number; ids could clash");
-    (void)kill(getpid(), SIGTERM);
-}
-
-static enum err_code node_begin(struct app *app, struct err *err)
-{
-    const enum err_code rc = node_start(app->store, node_lost, app, &app->node, err);
-    if (!rc)
-        ids_init(&app->ids, app->clock, node_number(app->node));
-    return rc;
-}
-
-static void node_end(struct app *app)
-{
-    node_stop(app->node);
-    app->node = NULL;
-}
-
-static enum err_code keys_start(struct app *app, struct err *err)
-{
-    char path[2200];
-    (void)snprintf(path, sizeof path, "%.2000s/keys/master.key", app->data);
-    return key_ring_open(app->conf.key_file ? app->conf.key_file : path, true, &app->keys, err);
-}
-
-static void keys_stop(struct app *app)
-{
-    key_ring_free(app->keys);
-    app->keys = NULL;
-}
-
-static enum err_code bus_start(struct app *app, struct err *err)
-{
-    app->bus = bus_new();
-    if (!app->bus)
-        return err_nomem(err);
-    enum err_code rc = broadcast_start(app->store, &app->ids, app->bus, &app->broadcast, err);
-    if (!rc)
-        rc = outbox_new(app->store, &app->ids, app->bus, node_owner(app->node), &app->outbox, err);
-    return rc;
-}
-
-static void bus_stop(struct app *app)
-{
-    outbox_free(app->outbox);
-    if (app->broadcast)
-        broadcast_stop(app->broadcast);
-    bus_free(app->bus);
-    app->outbox = NULL;
-    app->broadcast = NULL;
-    app->bus = NULL;
-}
-
-static enum err_code audit_start(struct app *app, struct err *err)
-{
-    app->audit = audit_new(app->store, &app->ids, node_number(app->node), app->keys);
-    return app->audit ? ERR_OK : err_nomem(err);
-}
-
-static void audit_stop(struct app *app)
-{
-    audit_free(app->audit);
-    app->audit = NULL;
-}
-
-static enum err_code seal_setting(void *ctx, struct str key, struct str plain, struct buf *out,
-                                  struct err *err)
-{
-    return seal(ctx, key, plain, out, err);
-}
-
-static enum err_code unseal_setting(void *ctx, struct str key, struct str sealed, struct buf *out,
-                                    struct err *err)
-{
-    return unseal(ctx, key, sealed, out, err);
-}
-
-/* Tables of all rooms; a room that needs its values at start comes behind. */
-static const struct setting *const SETTINGS[] = { IDENTITY_SETTINGS };
-
-static void on_settings_news(void *arg, const struct bus_event *event)
-{
-    struct app *app = arg;
-    struct err err;
-    (void)event;
-    if (settings_refresh(app->settings, NULL, &err))
-        log_err(&err, "settings.refresh", "keeps the old ones");
-}
-
-static enum err_code settings_start(struct app *app, struct err *err)
-{
-    enum err_code rc = settings_new(app->store, &app->settings, err);
-    for (size_t i = 0; i < sizeof SETTINGS / sizeof *SETTINGS && !rc; i++)
-        rc = settings_add(app->settings, SETTINGS[i], err);
-    if (rc)
-        return rc;
-    settings_seal(app->settings, app->keys, seal_setting, unseal_setting);
-    rc = settings_load(app->settings, err);
-    if (!rc)
-        rc = bus_subscribe(app->bus, "settings.changed", on_settings_news, app, NULL, err);
-    return rc;
-}
-
-static void settings_stop(struct app *app)
-{
-    settings_free(app->settings);
-    app->settings = NULL;
-}
-
-static void on_identity_news(void *arg, const struct bus_event *event)
-{
-    (void)event;
-    identity_changed(arg);
-}
-
-static enum err_code identity_begin(struct app *app, struct err *err)
-{
-    (void)snprintf(app->first_file, sizeof app->first_file, "%.2000s/first-password", app->data);
-    const struct identity_config config = { .store = app->store,
-                                            .ids = &app->ids,
-                                            .clock = app->clock,
-                                            .settings = app->settings,
-                                            .audit = app->audit,
-                                            .broadcast = app->broadcast,
-                                            .keys = app->keys,
-                                            .http = app->http,
-                                            .first_password_file = app->first_file };
-    enum err_code rc = identity_new(&config, &app->identity, err);
-    if (!rc)
-        rc = identity_start(app->identity, &app->first, err);
-    if (!rc)
-        rc = bus_subscribe(app->bus, "identity.changed", on_identity_news, app->identity, NULL, err);
-    if (!rc)
-        rc = http_add_routes(app->http, IDENTITY_ROUTES, app->identity, err);
-    return rc;
-}
-
-static void identity_end(struct app *app)
-{
-    identity_free(app->identity);
-    app->identity = NULL;
-}
 
 static enum err_code decision_start(struct app *app, struct err *err)
 {
@@ -374,17 +199,25 @@ static enum err_code listen_reload(struct app *app, struct err *err)
     return http_reload(app->http, err);
 }
 
+/* What subcommands may ask a running server; one table a file. */
+static const struct control_op *const CONTROL_OPS[] = { USER_OPS, NULL };
+
+static enum err_code control_room_start(struct app *app, struct err *err)
+{
+    return control_start(app, CONTROL_OPS, err);
+}
+
 /* clang-format off */
 static const struct room ROOMS[] = {
     /* name       start             stop            reload; stopped from the last to the first */
-    { "store",    store_start,      store_stop,     NULL },
-    { "node",     node_begin,       node_end,       NULL },
-    { "keys",     keys_start,       keys_stop,      NULL },
+    { "store",    store_room_start,      store_room_stop,     NULL },
+    { "node",     node_room_start,       node_room_stop,       NULL },
+    { "keys",     keys_room_start,       keys_room_stop,      NULL },
     { "http",     http_open,        http_close,     NULL },
-    { "bus",      bus_start,        bus_stop,       NULL },
-    { "audit",    audit_start,      audit_stop,     NULL },
-    { "settings", settings_start,   settings_stop,  NULL },
-    { "identity", identity_begin,   identity_end,   NULL },
+    { "bus",      bus_room_start,        bus_room_stop,       NULL },
+    { "audit",    audit_room_start,      audit_room_stop,     NULL },
+    { "settings", settings_room_start,   settings_room_stop,  NULL },
+    { "identity", identity_room_start,   identity_room_stop,   NULL },
     { "jobs",     jobs_room_start,  jobs_room_stop, NULL },
     { "packs",    packs_start,      packs_stop,     NULL },
     { "decision", decision_start,   decision_stop,  NULL },
@@ -397,6 +230,7 @@ static const struct room ROOMS[] = {
     { "learn",    learn_room_start, NULL,          NULL },
     { "ticker",   ticker_start,     ticker_stop,    NULL },
     { "work",     work_room_start,  work_room_stop, NULL }, /* after all that register consumers and kinds */
+    { "control",  control_room_start, control_stop, NULL },
     { "listen",   listen_start,     listen_stop,    listen_reload },
 };
 /* clang-format on */
@@ -469,27 +303,6 @@ static void wait_for_the_end(struct app *app, const sigset_t *signals)
     }
 }
 
-/* On a terminal the password itself, else a file that only its owner can read. */
-static enum err_code tell_first_password(struct app *app, struct err *err)
-{
-    enum err_code rc = ERR_OK;
-    if (isatty(STDOUT_FILENO)) {
-        (void)printf("first password %s %s\n", app->first.login, app->first.password);
-    } else {
-        const int fd = open(app->first_file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-        const size_t len = strlen(app->first.password);
-        if (fd < 0 || fchmod(fd, 0600) != 0 || write(fd, app->first.password, len) != (ssize_t)len ||
-            write(fd, "\n", 1) != 1 || fsync(fd) != 0)
-            rc = err_set(err, ERR_IO, "file.open", ARG_TEXT("path", app->first_file), ARG_ERRNO(errno),
-                         ARG_END);
-        if (fd >= 0)
-            (void)close(fd);
-        (void)printf("first password %s %s\n", app->first.login, app->first_file);
-    }
-    explicit_bzero(app->first.password, sizeof app->first.password);
-    return rc;
-}
-
 int cmd_serve(struct cmd *cmd, int argc, char **argv)
 {
     struct app app;
@@ -510,7 +323,7 @@ int cmd_serve(struct cmd *cmd, int argc, char **argv)
         return CMD_SURROUNDINGS;
     }
     (void)printf("address %s\n", http_address(app.http));
-    if (app.first.made && tell_first_password(&app, &err)) {
+    if (app_tell_first(&app, &err)) {
         app_stop(&app, ROOMS, ROOMS_COUNT);
         app_done(&app);
         return cmd_fail(cmd, &err);

@@ -6,9 +6,10 @@ import os
 import pathlib
 import stat
 import struct
+import subprocess
 import time
 
-from bihuan import Client, Server, check, done
+from bihuan import BIN, Client, Server, check, done
 
 
 def totp(secret, step=None):
@@ -235,8 +236,29 @@ with Server() as server:
           and other.get('core/session').json['lang'] == 'en')
     check('and messages follow it', other.get('core/nothing/at/all').json['title'] == 'Not found')
 
-    # ---- the audit ----
+    # ---- the command line: through the running server, and without it ----
+    def user(*words):
+        more = ['--database', server.database] if server.database else []
+        return subprocess.run([BIN, 'user', *words, '--data', server.data, *more], capture_output=True, text=True)
+
+    check('the control socket is closed to others',
+          stat.S_IMODE(os.stat(server.data + '/control.sock').st_mode) == 0o600)
+    made = user('add', 'chen', '--name', '陈', '--role', 'reader')
+    check('user add by the running server', made.returncode == 0 and made.stdout.startswith('password chen '), made)
+    chen = server.client()
+    check('and that password logs in', chen.login('chen', made.stdout.split()[2]).status == 200)
+    again = user('add', 'chen')
+    check('a login that is there: exit 1', again.returncode == 1 and 'chen' in again.stderr, again)
+    check('user list', 'chen\t' in user('list').stdout)
+    reset = user('reset', 'chen')
+    check('user reset ends the sessions', reset.returncode == 0 and chen.get('core/session').status == 401, reset)
+    check('no such user: exit 1', user('reset', 'nobody').returncode == 1)
+    check('wrong usage: exit 2', user('add').returncode == 2 and user('shout').returncode == 2)
+
     check('SIGTERM ends with 0', server.stop() == 0)
+    reset = user('reset', 'chen')
+    check('user reset without a server', reset.returncode == 0 and reset.stdout.startswith('password chen '), reset)
     server.start()
+    check('and it logs in', chen.login('chen', reset.stdout.split()[2]).status == 200)
     check('a session outlives a restart', other.get('core/session').status == 200)
 done()

@@ -1,0 +1,5 @@
+/* control_ops.h - the operations that a running server does for subcommands; listed in serve.c. */
+#pragma once
+#include "cmd/control.h"
+
+extern const struct control_op USER_OPS[]; /* user.c */
