@@ -23,7 +23,8 @@ struct packs;
 struct decisions;
 struct entity;
 struct entity_routes;
-struct query;
+struct queries;
+struct query_routes;
 struct notify;
 struct control;
 struct subjects;
@@ -64,7 +65,8 @@ struct app {
     struct decisions *decisions;
     struct entity *entity;
     struct entity_routes *entity_routes;
-    struct query *query;
+    struct queries *queries;
+    struct query_routes *query_routes;
     struct notify *notify;
     struct handle *handle;
     struct control *control;
@@ -97,8 +99,10 @@ void app_done(struct app *app);
 MUST_CHECK enum err_code app_start(struct app *app, const struct room *rooms, int count, struct err *err);
 void app_stop(struct app *app, const struct room *rooms, int count);
 
-/* packs.c: the rooms "packs" and "entity". */
+/* packs.c: the rooms "packs", "entity" and "query". */
 MUST_CHECK enum err_code packs_start(struct app *app, struct err *err);
 void packs_stop(struct app *app);
 MUST_CHECK enum err_code entity_start(struct app *app, struct err *err);
 void entity_stop(struct app *app);
+MUST_CHECK enum err_code query_start(struct app *app, struct err *err);
+void query_stop(struct app *app);

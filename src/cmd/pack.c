@@ -1,6 +1,8 @@
 /* pack.c - bihuan pack check DIR, bihuan pack new NAME. */
 #include "cmd/commands.h"
-#include "platform/entity/type.h"
+#include "cmd/relations.h"
+#include "platform/entity/entity.h"
+#include "platform/query/query.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -21,12 +23,24 @@ static int print_findings(const struct cmd *cmd, const struct findings *findings
     return findings->count ? CMD_NO : CMD_OK;
 }
 
+/* Types, rules and queries; a store is not needed for that. */
+static enum err_code check_parts(const struct cmd *cmd, const struct packs *packs, struct findings *findings,
+                                 struct entity **entity, struct queries **queries, struct err *err)
+{
+    const struct entity_config config = { .packs = packs, .clock = &CLOCK_SYSTEM, .words = cmd->words };
+    enum err_code rc = entity_open(&config, findings, entity, err);
+    if (rc == ERR_INVALID && findings->count) /* they tell */
+        return ERR_OK;
+    return rc ? rc : queries_load(*entity, packs, QUERY_RELATIONS, findings, queries, err);
+}
+
 static int pack_check(struct cmd *cmd, const char *dir, const char *packs_dir)
 {
     AUTO(arena_free_auto) struct arena *arena = arena_new(1 << 20);
     struct findings findings = { 0 };
     struct packs *packs = NULL;
-    struct types *types = NULL;
+    struct entity *entity = NULL;
+    struct queries *queries = NULL;
     struct err err = { 0 };
     char installed[2200], data[2200];
     const char *dirs[3];
@@ -41,7 +55,7 @@ static int pack_check(struct cmd *cmd, const char *dir, const char *packs_dir)
     if (!rc)
         rc = packs_load_dir(dir, &config, &findings, &packs, &err);
     if (!rc)
-        rc = types_compile(packs, &findings, &types, &err);
+        rc = check_parts(cmd, packs, &findings, &entity, &queries, &err);
     int status = rc ? cmd_fail(cmd, &err) : print_findings(cmd, &findings);
     if (!rc && !findings.count) {
         const struct pack *pack = packs_at(packs, packs_count(packs) - 1);
@@ -50,7 +64,8 @@ static int pack_check(struct cmd *cmd, const char *dir, const char *packs_dir)
                       ARG_STR("version", pack->version), ARG_INT("n", pack->files_count), ARG_END);
         (void)printf("%.*s\n", STR_ARG(err_text(arena, &done, cmd->words, cmd->lang)));
     }
-    types_free(types);
+    queries_free(queries);
+    entity_free(entity);
     packs_free(packs);
     return status;
 }

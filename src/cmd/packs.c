@@ -1,7 +1,9 @@
 /* packs.c - the rooms of serve that stand on packs: the packs themselves, and records. */
 #include "base/log.h"
 #include "cmd/app.h"
+#include "cmd/relations.h"
 #include "platform/entity/routes.h"
+#include "platform/query/routes.h"
 
 #include <stdio.h>
 
@@ -75,11 +77,38 @@ enum err_code entity_start(struct app *app, struct err *err)
                                                    .audit = app->audit,
                                                    .words = app->words,
                                                    .temp_dir = app->data };
-    return entity_routes_add(app->http, app->entity_routes, err);
+    return app->http ? entity_routes_add(app->http, app->entity_routes, err) : ERR_OK;
 }
 
 void entity_stop(struct app *app)
 {
     entity_free(app->entity);
     app->entity = NULL;
+}
+
+enum err_code query_start(struct app *app, struct err *err)
+{
+    struct findings findings;
+    enum err_code rc = findings_init(&findings, app->arena, err);
+    if (!rc)
+        rc = queries_load(app->entity, app->packs, QUERY_RELATIONS, &findings, &app->queries, err);
+    if (!rc && findings.count) {
+        log_findings(&findings, "query.finding");
+        rc = err_set(err, ERR_INVALID, "entity.packs_bad", ARG_INT("n", findings.count + findings.more),
+                     ARG_END);
+    }
+    app->query_routes = rc ? NULL : arena_alloc(app->arena, 1, sizeof *app->query_routes);
+    if (!rc && !app->query_routes)
+        rc = err_nomem(err);
+    if (rc)
+        return rc;
+    *app->query_routes =
+        (struct query_routes) { .queries = app->queries, .entity = app->entity, .store = app->store };
+    return app->http ? query_routes_add(app->http, app->query_routes, err) : ERR_OK;
+}
+
+void query_stop(struct app *app)
+{
+    queries_free(app->queries);
+    app->queries = NULL;
 }

@@ -222,6 +222,7 @@ static const struct room ROOMS[] = {
     { "packs",    packs_start,      packs_stop,     NULL },
     { "decision", decision_start,   decision_stop,  NULL },
     { "entity",   entity_start,     entity_stop,    NULL },
+    { "query",    query_start,      query_stop,     NULL },
     { "notify",   notify_room_start, notify_room_stop, NULL },
     { "handle",   handle_room_start, handle_room_stop, NULL }, /* hears of alarms: before they begin */
     { "subjects", subjects_room_start, subjects_room_stop, NULL },

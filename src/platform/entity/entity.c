@@ -27,7 +27,7 @@ enum err_code entity_open(const struct entity_config *config, struct findings *f
         rc = statements_make(entity, err);
     if (!rc)
         rc = rules_compile(entity, findings, err);
-    if (!rc && !config->keys && findings)
+    if (!rc && !config->keys && config->store && findings)
         refuse_sensitive(entity, findings);
     if (!rc && findings && findings->count + findings->more > before)
         rc = err_set(err, ERR_INVALID, "entity.packs_bad", ARG_INT("n", findings->count + findings->more),

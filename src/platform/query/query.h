@@ -19,11 +19,12 @@ struct queries;
 
 /* A relation of a room above, which hands it down at start: `@NAME`. */
 struct query_relation {
-    const char *name;       /* "alarm" */
-    const char *select;     /* of the room's *_sql.c: "SELECT id, subject, ... FROM alarm" */
-    const char *columns;    /* what it selects, by blanks: "id subject grade" */
-    const char *subject;    /* the column that holds a subject: rows of subjects one may read; NULL: needs the
-                               permission in a scope of everything */
+    const char *name;    /* "alarm" */
+    const char *select;  /* of the room's *_sql.c: "SELECT id, subject, ... FROM alarm" */
+    const char *columns; /* what it selects, by blanks: "id subject grade" */
+    const char *subject; /* the column that holds a subject: rows of subjects one may read; NULL: needs the
+                            permission in a scope of everything */
+    const char *cases;   /* the column that holds a case: rows of cases one may read; needs no permission */
     const char *permission; /* "core.alarm.read" */
 };
 

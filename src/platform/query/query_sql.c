@@ -70,9 +70,12 @@ static const char *const SQL_TYPES[QUERY_KIND__COUNT] = { "TEXT",   "BIGINT", "D
 
 /* Relations of the engine that everybody may read. */
 static const struct query_relation OPEN_RELATIONS[] = {
-    { "core.org", "SELECT id, parent_id, path, code, name FROM org", "id parent_id path code name", NULL,
-      NULL },
-    { "core.user", "SELECT id, org_id, login, name FROM app_user", "id org_id login name", NULL, NULL },
+    { .name = "core.org",
+      .select = "SELECT id, parent_id, path, code, name FROM org",
+      .columns = "id parent_id path code name" },
+    { .name = "core.user",
+      .select = "SELECT id, org_id, login, name FROM app_user",
+      .columns = "id org_id login name" },
     { 0 },
 };
 
@@ -639,18 +642,21 @@ static enum err_code read_params(const struct query *query, const struct entity_
 static enum err_code add_engine(const struct entity_call *call, const struct query_relation *relation,
                                 struct sql *sql, struct err *err)
 {
-    const bool free = !relation->permission || !call->who || call->who->kind == PRINCIPAL_SYSTEM;
+    const bool engine = !call->who || call->who->kind == PRINCIPAL_SYSTEM;
+    const bool free = engine || !relation->permission;
     if (!free && !principal_may(call->who, str_from(relation->permission)))
         return err_set(err, ERR_FORBIDDEN, "entity.forbidden", ARG_TEXT("permission", relation->permission),
                        ARG_END);
-    const bool all = free || principal_may_all(call->who, str_from(relation->permission));
+    const bool all = engine || (!relation->cases &&
+                                (free || principal_may_all(call->who, str_from(relation->permission))));
+    const char *column = relation->cases ? relation->cases : relation->subject;
     sql_add(sql, "(");
     sql_add(sql, relation->select);
-    if (!all && relation->subject) {
+    if (!all && column) {
         sql_add(sql, " WHERE ");
-        sql_add(sql, relation->subject);
+        sql_add(sql, column);
         sql_add(sql, " IN (SELECT s.id FROM ");
-        const enum err_code rc = entity_common_sql(call, false, sql, err);
+        const enum err_code rc = entity_common_sql(call, relation->cases != NULL, sql, err);
         if (rc)
             return rc;
         sql_add(sql, " s)");
