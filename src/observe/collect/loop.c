@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define EVENTS 512
+#define TICK_MS 4 /* timers wait for company: fewer wake-ups, larger bursts */
 
 static void *run_loop(void *arg);
 static void on_wake(struct watch *watch, uint32_t events);
@@ -464,7 +465,9 @@ static void *run_loop(void *arg)
     (void)pthread_sigmask(SIG_BLOCK, &pipe, NULL);
     loop->now_us = loop_clock_us();
     while (!loop->stopping) {
-        const int wait = wheel_wait(&loop->wheel, loop->now_us / 1000, 1000);
+        int wait = wheel_wait(&loop->wheel, loop->now_us / 1000, 1000);
+        if (wait > 0 && wait < TICK_MS)
+            wait = TICK_MS;
         const int count = epoll_wait(loop->epoll, events, EVENTS, wait);
         loop->now_us = loop_clock_us();
         for (int i = 0; i < count; i++) {
