@@ -2,8 +2,8 @@
  *
  * usage: watch_bench checks URL SECONDS RATE      RATE checks/s of that URL; prints checks per CPU-second
  *        watch_bench lag URL SECONDS COUNT        COUNT checks every 10 s, 5 % of them hang; prints ms
- *        watch_bench icmp SECONDS COUNT           COUNT loopback addresses, 3 packets every 10 s; percent of a core
- * CPU is that of this process with all its threads, without start and end. */
+ *        watch_bench icmp SECONDS COUNT           COUNT loopback addresses, 3 packets every 10 s; percent of
+ * a core CPU is that of this process with all its threads, without start and end. */
 #include "judge/trigger/trigger.h"
 #include "observe/probe/checks.h"
 
@@ -52,8 +52,11 @@ static void on_check(void *ctx, int64_t id, const struct check_info *info, bool 
     struct err err;
     (void)ctx;
     (void)removed;
-    const struct trigger_check check = { .id = id, .kind = info->kind, .interval_ms = info->interval_ms,
-                                         .nodes = info->nodes, .name = info->name };
+    const struct trigger_check check = { .id = id,
+                                         .kind = info->kind,
+                                         .interval_ms = info->interval_ms,
+                                         .nodes = info->nodes,
+                                         .name = info->name };
     if (triggers_check_set(triggers, &check, &err))
         abort();
 }
@@ -77,10 +80,13 @@ static void begin(const char *dir)
     json_decref(down);
     const struct series_config for_series = { .dir = dir, .clock = &CLOCK_SYSTEM };
     must(series_open(&for_series, &series, &err), &err, "series");
-    const struct checks_config for_checks = { .clock = &CLOCK_SYSTEM, .series = series, .feed = on_results,
-                                              .changed = on_check };
+    const struct checks_config for_checks = {
+        .clock = &CLOCK_SYSTEM, .series = series, .feed = on_results, .changed = on_check
+    };
     must(checks_new(&for_checks, &checks, &err), &err, "checks");
-    const struct collect_config for_collect = { .clock = &CLOCK_SYSTEM, .sink = checks_sink, .sink_ctx = checks };
+    const struct collect_config for_collect = { .clock = &CLOCK_SYSTEM,
+                                                .sink = checks_sink,
+                                                .sink_ctx = checks };
     must(collect_start(&for_collect, &collect, &err), &err, "collect");
     checks_collect_set(checks, collect);
 }
@@ -96,8 +102,8 @@ static double cpu_seconds(void)
 {
     struct rusage usage;
     (void)getrusage(RUSAGE_SELF, &usage);
-    return (double)usage.ru_utime.tv_sec + (double)usage.ru_utime.tv_usec / 1e6 + (double)usage.ru_stime.tv_sec +
-           (double)usage.ru_stime.tv_usec / 1e6;
+    return (double)usage.ru_utime.tv_sec + (double)usage.ru_utime.tv_usec / 1e6 +
+           (double)usage.ru_stime.tv_sec + (double)usage.ru_stime.tv_usec / 1e6;
 }
 
 /* Lets it run in, then measures; returns the CPU seconds. */

@@ -145,9 +145,11 @@ with Server() as server:
 
     def alarm():
         got = admin.get('core/alarms?state=open')
-        return [a for a in got.json['items'] if 'site' in a['title']] if got.status == 200 else []
+        return [a for a in got.json['items'] if a['title'] == 'site: down'] if got.status == 200 else []
 
     with_alarms = admin.get('core/alarms').status == 200
+    named = [t['name'] for t in admin.get('ops/trigger?limit=100').json['items']]
+    check('triggers that everybody needs come with the pack', {'拨测失败', '证书即将到期', '拨测无数据'} <= set(named), named)
     target.stop()
     began = time.time()
     check('the site is down for both', until(lambda: len([1 for p in places().values() if p['up'] is False]) == 2), places())

@@ -862,7 +862,9 @@ void triggers_feed(struct triggers *triggers, int64_t node, const struct collect
 static void tick_unit(struct triggers *triggers, const struct watched *watched, struct unit *unit,
                       int64_t now)
 {
-    const int64_t limit = unit->trigger->no_data_ms;
+    /* a slow rhythm is not silence */
+    const int64_t rhythm = 3 * watched->check.interval_ms;
+    const int64_t limit = unit->trigger->no_data_ms > rhythm ? unit->trigger->no_data_ms : rhythm;
     const int nodes = watched->check.nodes > 0 ? watched->check.nodes : 1;
     int fresh = 0;
     int64_t newest = 0;

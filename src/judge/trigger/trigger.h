@@ -4,7 +4,7 @@
  *   condition     a FEEL condition over the result (names: TRIGGER_NAMES); true for `for_s` seconds at
  *                 `nodes_min` probe nodes or more makes a problem; it ends when `clear_condition` (by
  *                 default: not the condition) was true for `clear_for_s`
- *   no_data       no result of that check from so many nodes for `no_data_s`
+ *   no_data       no result of that check from so many nodes for `no_data_s` and three intervals
  *   change        a value differs from the one before (status, cause, certificate ...); it ends with the
  *                 first result that does not
  *   certificate   fewer than `cert_days` days are left
