@@ -160,12 +160,12 @@ static bool plus(struct feel_eval *ev, const struct feel_value *a, const struct 
     return false;
 }
 
-/* A date among date and times is its midnight, in UTC if the other has a zone. */
-static struct feel_moment as_moment(const struct feel_value *v, bool zoned)
+/* A date among date and times is its midnight in UTC. */
+static struct feel_moment as_moment(const struct feel_value *v)
 {
     if (v->kind == FEEL_DATE_TIME)
         return *v->moment;
-    return (struct feel_moment) { .date = v->date, .zone_kind = zoned ? FEEL_ZONE_OFFSET : FEEL_ZONE_NONE };
+    return (struct feel_moment) { .date = v->date, .zone_kind = FEEL_ZONE_OFFSET };
 }
 
 static bool difference(const struct feel_value *a, const struct feel_value *b, struct feel_value *out)
@@ -177,8 +177,8 @@ static bool difference(const struct feel_value *a, const struct feel_value *b, s
         nanos = time_nanos(a->moment) - time_nanos(b->moment);
     } else if ((a->kind == FEEL_DATE || a->kind == FEEL_DATE_TIME) &&
                (b->kind == FEEL_DATE || b->kind == FEEL_DATE_TIME)) {
-        const struct feel_moment x = as_moment(a, b->kind == FEEL_DATE_TIME && moment_zoned(b->moment));
-        const struct feel_moment y = as_moment(b, a->kind == FEEL_DATE_TIME && moment_zoned(a->moment));
+        const struct feel_moment x = as_moment(a);
+        const struct feel_moment y = as_moment(b);
         if (moment_zoned(&x) != moment_zoned(&y))
             return false;
         nanos = moment_nanos(&x) - moment_nanos(&y);

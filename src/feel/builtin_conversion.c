@@ -128,8 +128,10 @@ BUILTIN(fn_time)
     struct feel_moment m = { 0 };
     const struct feel_value *from = single(args);
     if (count >= 3) {
-        if (clock_part(args, &m) && (count == 3 || offset_part(&args[3], &m)))
+        if (clock_part(args, &m) && (count == 3 || offset_part(&args[3], &m))) {
+            time_settle(&m);
             (void)value_moment(ev, FEEL_TIME, &m, out);
+        }
         return;
     }
     if (count != 1)
@@ -142,8 +144,7 @@ BUILTIN(fn_time)
     } else if (from->kind == FEEL_DATE_TIME) {
         m = *from->moment;
         m.date = (struct feel_date) { 0 };
-        if (m.zone_kind == FEEL_ZONE_NAMED)
-            m.offset = 0;
+        time_settle(&m);
         (void)value_moment(ev, FEEL_TIME, &m, out);
     } else if (from->kind == FEEL_DATE) {
         m.zone_kind = FEEL_ZONE_OFFSET;
@@ -225,16 +226,10 @@ BUILTIN(fn_years_and_months_duration)
 {
     (void)ev;
     (void)count;
-    const bool moments = args[0].kind == FEEL_DATE_TIME && args[1].kind == FEEL_DATE_TIME;
     const struct feel_date a = args[0].kind == FEEL_DATE ? args[0].date : args[0].moment->date;
     const struct feel_date b = args[1].kind == FEEL_DATE ? args[1].date : args[1].moment->date;
     int64_t months = ((int64_t)b.year - a.year) * 12 + b.month - a.month;
-    int order = (b.day > a.day) - (b.day < a.day);
-    if (order == 0 && moments) {
-        const struct feel_moment *x = args[0].moment, *y = args[1].moment;
-        order = y->second != x->second ? (y->second > x->second ? 1 : -1)
-                                       : (y->nanos > x->nanos) - (y->nanos < x->nanos);
-    }
+    const int order = (b.day > a.day) - (b.day < a.day);
     if (months > 0 && order < 0)
         months--;
     else if (months < 0 && order > 0)

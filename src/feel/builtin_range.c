@@ -184,6 +184,23 @@ static bool literal(const struct node *node)
            strcmp(node->builtin->group, "conversion") == 0 && node->items[0]->value.kind == FEEL_STRING;
 }
 
+/* "(..5]" and "[5..)" as the tests they stand for; empty when the text is neither. */
+static struct str open_range(struct feel_eval *ev, struct str text)
+{
+    text = str_trim(text);
+    if (text.len < 4)
+        return (struct str) { 0 };
+    const char first = text.ptr[0], last = text.ptr[text.len - 1];
+    const struct str inner = str_trim(str_slice(text, 1, text.len - 1));
+    if (str_starts(inner, STR("..")) && (first == '(' || first == ']') && strchr("])[", last))
+        return arena_printf(ev->arena, "(%s %.*s)", last == ']' ? "<=" : "<",
+                            STR_ARG(str_slice(inner, 2, inner.len)));
+    if (str_ends(inner, STR("..")) && (last == ')' || last == '[') && strchr("[(]", first))
+        return arena_printf(ev->arena, "(%s %.*s)", first == '[' ? ">=" : ">",
+                            STR_ARG(str_slice(inner, 0, inner.len - 2)));
+    return (struct str) { 0 };
+}
+
 BUILTIN(fn_range)
 {
     const struct feel_tree *tree;
@@ -194,9 +211,12 @@ BUILTIN(fn_range)
     (void)count;
     if (!ev_steps(ev, 10 + (int64_t)args->string.len))
         return;
-    enum err_code rc = feel_parse(ev->arena, NULL, args->string, FEEL_EXPRESSION, 0, &tree, &err);
+    const struct str open = open_range(ev, args->string);
+    enum err_code rc =
+        feel_parse(ev->arena, NULL, open.ptr ? open : args->string, FEEL_EXPRESSION, 0, &tree, &err);
     if (rc == ERR_OK && (tree->root->kind != NODE_RANGE || tree->root->flags & NODE_TEST_OP ||
-                         !literal(tree->root->a) || !literal(tree->root->b)))
+                         (open.ptr ? !literal(tree->root->a) && !literal(tree->root->b)
+                                   : !literal(tree->root->a) || !literal(tree->root->b))))
         return;
     if (rc == ERR_OK)
         rc = feel_compile(ev->arena, tree, &program, &err);
@@ -204,6 +224,6 @@ BUILTIN(fn_range)
         ev_stop(ev, rc, "base.no_memory");
     if (rc || !feel_program_constant(program, &value) || value.kind != FEEL_RANGE)
         return;
-    if (feel_compare(&value.range->low, &value.range->high, &order) && order <= 0)
+    if (open.ptr || (feel_compare(&value.range->low, &value.range->high, &order) && order <= 0))
         *out = value;
 }

@@ -54,7 +54,8 @@ struct feel_moment {
     int32_t second; /* of the day, 0 .. 86399 */
     int32_t nanos;
     enum feel_zone_kind zone_kind;
-    int32_t offset; /* seconds east; of a named zone: the one in force then (0 in a time with a named zone) */
+    int32_t
+        offset; /* seconds east; of a named zone: the one in force then (in a time: without summer time) */
     struct str zone; /* IANA name of a named zone */
 };
 

@@ -187,6 +187,13 @@ void moment_settle(struct feel_moment *m)
         m->offset = zone_offset_local(m->zone, moment_local(m));
 }
 
+void time_settle(struct feel_moment *m)
+{
+    const int64_t winter = 946684800; /* 2000-01-01 */
+    if (m->zone_kind == FEEL_ZONE_NAMED)
+        m->offset = zone_offset_local(m->zone, winter);
+}
+
 bool moment_add(const struct feel_moment *m, nanos_t nanos, struct feel_moment *out)
 {
     nanos_t total = moment_nanos(m) + nanos;
@@ -341,6 +348,7 @@ bool moment_parse_time(struct str text, struct feel_moment *out)
     struct feel_moment m = { 0 };
     if (!read_time(&r, &m) || r.at != text.len)
         return false;
+    time_settle(&m);
     *out = m;
     return true;
 }

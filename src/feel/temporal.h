@@ -39,6 +39,8 @@ nanos_t time_nanos(const struct feel_moment *m);   /* of a time, UTC; may be neg
 bool moment_add(const struct feel_moment *m, nanos_t nanos, struct feel_moment *out);
 /* Fills the offset of a named zone. */
 void moment_settle(struct feel_moment *m);
+/* The same for a time without a date: the offset without summer time. */
+void time_settle(struct feel_moment *m);
 
 static inline nanos_t days_nanos(struct feel_days d)
 {

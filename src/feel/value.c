@@ -55,23 +55,13 @@ static bool step(struct walk *walk)
     return walk->left-- > 0;
 }
 
-/* The offset of a time with a named zone is that of a day without summer time. */
-static nanos_t time_key(const struct feel_moment *m)
-{
-    if (m->zone_kind != FEEL_ZONE_NAMED)
-        return time_nanos(m);
-    struct feel_moment copy = *m;
-    copy.offset = zone_offset_local(m->zone, 946684800);
-    return time_nanos(&copy);
-}
-
 static bool moments_order(enum feel_kind kind, const struct feel_moment *a, const struct feel_moment *b,
                           int *out)
 {
     if (moment_zoned(a) != moment_zoned(b))
         return false;
-    const nanos_t x = kind == FEEL_TIME ? time_key(a) : moment_nanos(a);
-    const nanos_t y = kind == FEEL_TIME ? time_key(b) : moment_nanos(b);
+    const nanos_t x = kind == FEEL_TIME ? time_nanos(a) : moment_nanos(a);
+    const nanos_t y = kind == FEEL_TIME ? time_nanos(b) : moment_nanos(b);
     *out = (x > y) - (x < y);
     return true;
 }
@@ -274,7 +264,7 @@ static uint64_t hash(struct walk *walk, const struct feel_value *v, int depth)
     case FEEL_DATE:
         return mix(h, (uint64_t)date_to_days(v->date));
     case FEEL_TIME:
-        return mix(h, (uint64_t)time_key(v->moment));
+        return mix(h, (uint64_t)time_nanos(v->moment));
     case FEEL_DATE_TIME:
         return mix(h, (uint64_t)moment_nanos(v->moment));
     case FEEL_DAYS_DURATION:
