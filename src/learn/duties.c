@@ -13,14 +13,18 @@ int64_t day_of(int64_t ms)
     return local / DAY_MS - (local % DAY_MS < 0);
 }
 
-struct gathering {
-    const struct entity_call *call;
-    int64_t service_id, service_start, today;
-    struct str general_inspection, general_table; /* which general rules hold; empty: none */
-    struct duty_of *duties;
-    int count;
-    int64_t starts[DUTIES_MAX], ends[DUTIES_MAX];
-    bool own_inspection; /* with an interval */
+struct rule {
+    int64_t id, service;
+    int64_t starts, ends; /* days; INT64_MIN where the service's start counts */
+    struct str general, name, interval, code;
+    struct duty_interval every;
+    bool inspection;
+};
+
+struct duty_rules {
+    struct arena *arena; /* of the rules' texts */
+    struct rule *items;
+    int count, size;
 };
 
 static int64_t day_field(const json_t *record, const char *field, int64_t otherwise)
@@ -50,110 +54,126 @@ static struct str inspection_rule(const json_t *service)
                                                                              : STR("*business");
 }
 
-static bool holds(const struct gathering *gathering, const json_t *record, bool inspection)
+static enum err_code add_rule(void *arg, int64_t id, const json_t *record, struct err *err)
 {
-    const struct str general = record_str(record, "general");
-    if (record_id(record, "service"))
-        return record_id(record, "service") == gathering->service_id;
-    return general.len &&
-           str_eq(general, inspection ? gathering->general_inspection : gathering->general_table);
-}
-
-static enum err_code add_duty(void *arg, int64_t id, const json_t *record, struct err *err)
-{
-    struct gathering *gathering = arg;
-    struct arena *arena = gathering->call->arena;
-    const bool inspection = str_eq(record_str(record, "kind"), STR("inspection"));
-    if (!holds(gathering, record, inspection))
-        return ERR_OK;
-    if (gathering->count == DUTIES_MAX)
-        return err_set(err, ERR_LIMIT, "learn.duties_max", ARG_INT("max", DUTIES_MAX), ARG_END);
-    struct duty_of *duty = &gathering->duties[gathering->count];
-    const enum err_code rc = duty_interval_parse(record_str(record, "interval"), &duty->every, err);
-    if (rc)
+    struct duty_rules *rules = arg;
+    struct rule rule = { .id = id,
+                         .service = record_id(record, "service"),
+                         .starts = day_field(record, "starts_on", INT64_MIN),
+                         .ends = day_field(record, "ends_on", INT64_MAX),
+                         .inspection = str_eq(record_str(record, "kind"), STR("inspection")) };
+    if (duty_interval_parse(record_str(record, "interval"), &rule.every, err))
         return ERR_OK; /* the record's pattern lets none in */
-    duty->id = id;
-    duty->service = gathering->service_id;
-    duty->inspection = inspection;
-    duty->general = record_id(record, "service") == 0;
-    duty->name = arena_str(arena, record_str(record, "name"));
-    duty->interval = arena_str(arena, record_str(record, "interval"));
-    duty->code = arena_str(arena, record_str(record, "code"));
-    if (!duty->name.ptr || !duty->interval.ptr || !duty->code.ptr)
-        return err_nomem(err);
-    gathering->own_inspection |= inspection && !duty->general && !duty->every.by_event;
-    gathering->starts[gathering->count] = day_field(record, "starts_on", gathering->service_start);
-    gathering->ends[gathering->count] = day_field(record, "ends_on", INT64_MAX);
-    gathering->count++;
+    if (rules->count == DUTIES_MAX)
+        return err_set(err, ERR_LIMIT, "learn.duties_max", ARG_INT("max", DUTIES_MAX), ARG_END);
+    struct {
+        struct str *to;
+        const char *field;
+    } texts[] = { { &rule.general, "general" },
+                  { &rule.name, "name" },
+                  { &rule.interval, "interval" },
+                  { &rule.code, "code" } };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        *texts[i].to = arena_str(rules->arena, record_str(record, texts[i].field));
+        if (!texts[i].to->ptr)
+            return err_nomem(err);
+    }
+    if (rules->count == rules->size) {
+        const int size = rules->size ? rules->size * 2 : 256;
+        struct rule *grown = arena_alloc(rules->arena, (size_t)size, sizeof *grown);
+        if (!grown)
+            return err_nomem(err);
+        if (rules->count)
+            memcpy(grown, rules->items, (size_t)rules->count * sizeof *grown);
+        rules->items = grown;
+        rules->size = size;
+    }
+    rules->items[rules->count++] = rule;
     return ERR_OK;
 }
 
-/* A stated interval of the service's own overrides the general one. */
-static void drop_overridden(struct gathering *gathering)
-{
-    int kept = 0;
-    for (int i = 0; i < gathering->count; i++) {
-        if (gathering->duties[i].inspection && gathering->duties[i].general && gathering->own_inspection)
-            continue;
-        gathering->duties[kept] = gathering->duties[i];
-        gathering->starts[kept] = gathering->starts[i];
-        gathering->ends[kept++] = gathering->ends[i];
-    }
-    gathering->count = kept;
-}
-
-static enum err_code evaluate(struct gathering *gathering, const struct deed_row *deeds, int deeds_count,
+enum err_code duty_rules_load(const struct entity_call *call, struct tx *tx, struct duty_rules **out,
                               struct err *err)
 {
-    struct arena *arena = gathering->call->arena;
-    int64_t *days = arena_alloc(arena, (size_t)deeds_count, sizeof *days);
-    if (!days)
+    const struct entity_type *type = entity_type_find(call->entity, "ops.duty");
+    struct duty_rules *rules = arena_alloc(call->arena, 1, sizeof *rules);
+    /* entity_each() gives back what a record took before it reads the next: what stays lies in another arena
+     */
+    AUTO(arena_free_auto) struct arena *scratch = arena_new((size_t)16 << 20);
+    if (!rules || !scratch)
         return err_nomem(err);
-    for (int i = 0; i < gathering->count; i++) {
-        struct duty_of *duty = &gathering->duties[i];
-        int count = 0;
-        for (int d = 0; d < deeds_count; d++)
-            if (deeds[d].duty == duty->id)
-                days[count++] = deeds[d].day;
-        duty->events = duty->every.by_event ? count : 0;
-        const enum err_code rc = duty_evaluate(&duty->every, gathering->starts[i], gathering->ends[i],
-                                               gathering->today, days, count, arena, &duty->answer, err);
-        if (rc)
-            return rc;
-    }
-    return ERR_OK;
+    rules->arena = call->arena;
+    struct entity_call reading = *call;
+    reading.arena = scratch;
+    const bool there =
+        type && entity_type_find(call->entity, "ops.deed"); /* without the pack nothing is owed */
+    const enum err_code rc = there ? entity_each(&reading, tx, type, STR(""), add_rule, rules, err) : ERR_OK;
+    if (!rc)
+        *out = rules;
+    return rc;
 }
 
-enum err_code duties_of(const struct entity_call *call, struct tx *tx, const json_t *service,
-                        int64_t service_id, int64_t today, struct duty_of **out, int *out_count,
-                        struct err *err)
+static bool holds(const struct rule *rule, int64_t service, struct str inspections, struct str table)
 {
-    const struct entity_type *type = entity_type_find(call->entity, "ops.duty");
-    struct gathering *gathering = arena_alloc(call->arena, 1, sizeof *gathering);
-    struct deed_row *deeds = arena_alloc(call->arena, DEEDS_MAX, sizeof *deeds);
-    int deeds_count = 0;
+    if (rule->service)
+        return rule->service == service;
+    return rule->general.len && str_eq(rule->general, rule->inspection ? inspections : table);
+}
+
+static enum err_code evaluate(const struct rule *rule, int64_t service, int64_t service_start, int64_t today,
+                              const struct deed_row *deeds, int deeds_count, struct arena *arena,
+                              struct duty_of *out, struct err *err)
+{
+    int64_t *days = arena_alloc(arena, (size_t)deeds_count, sizeof *days);
+    int count = 0;
+    if (!days)
+        return err_nomem(err);
+    for (int i = 0; i < deeds_count; i++)
+        if (deeds[i].duty == rule->id)
+            days[count++] = deeds[i].day;
+    *out = (struct duty_of) { .id = rule->id,
+                              .service = service,
+                              .inspection = rule->inspection,
+                              .general = rule->service == 0,
+                              .name = rule->name,
+                              .interval = rule->interval,
+                              .code = rule->code,
+                              .every = rule->every,
+                              .events = rule->every.by_event ? count : 0 };
+    return duty_evaluate(&rule->every, rule->starts == INT64_MIN ? service_start : rule->starts, rule->ends,
+                         today, days, count, arena, &out->answer, err);
+}
+
+enum err_code duties_of(const struct duty_rules *rules, struct tx *tx, const json_t *service,
+                        int64_t service_id, int64_t today, struct arena *arena, struct duty_of **out,
+                        int *out_count, struct err *err)
+{
+    const struct str inspections = inspection_rule(service), table = record_str(service, "general_table");
+    const int64_t start = day_field(service, "valid_from", day_of(ids_instant_ms(service_id)));
+    const struct rule **held = arena_alloc(arena, (size_t)rules->count, sizeof *held);
+    struct deed_row *deeds = NULL;
+    int held_count = 0, deeds_count = 0, count = 0;
+    bool own_inspection = false; /* with an interval: overrides the general one */
     *out_count = 0;
-    if (!gathering || !deeds)
+    if (!held)
         return err_nomem(err);
-    gathering->duties = arena_alloc(call->arena, DUTIES_MAX, sizeof *gathering->duties);
-    if (!gathering->duties)
-        return err_nomem(err);
-    if (!type || !entity_type_find(call->entity, "ops.deed"))
-        return ERR_OK; /* without the pack nothing is owed */
-    gathering->call = call;
-    gathering->service_id = service_id;
-    gathering->today = today;
-    gathering->service_start = day_field(service, "valid_from", day_of(ids_instant_ms(service_id)));
-    gathering->general_inspection = inspection_rule(service);
-    gathering->general_table = record_str(service, "general_table");
-    enum err_code rc = entity_each(call, tx, type, STR(""), add_duty, gathering, err);
-    if (!rc)
-        rc = deed_rows(tx, service_id, deeds, DEEDS_MAX, &deeds_count, err);
+    for (int i = 0; i < rules->count; i++)
+        if (holds(&rules->items[i], service_id, inspections, table)) {
+            const struct rule *rule = held[held_count++] = &rules->items[i];
+            own_inspection |= rule->service && rule->inspection && !rule->every.by_event;
+        }
+    struct duty_of *duties = arena_alloc(arena, (size_t)held_count, sizeof *duties);
+    enum err_code rc = duties ? ERR_OK : err_nomem(err);
+    if (!rc && held_count)
+        rc = deed_rows(tx, service_id, arena, DEEDS_MAX, &deeds, &deeds_count, err);
+    for (int i = 0; i < held_count && !rc; i++) {
+        if (held[i]->inspection && !held[i]->service && own_inspection)
+            continue;
+        rc = evaluate(held[i], service_id, start, today, deeds, deeds_count, arena, &duties[count++], err);
+    }
     if (rc)
         return rc;
-    drop_overridden(gathering);
-    rc = evaluate(gathering, deeds, deeds_count, err);
-    *out = gathering->duties;
-    *out_count = gathering->count;
-    return rc;
+    *out = duties;
+    *out_count = count;
+    return ERR_OK;
 }

@@ -14,7 +14,7 @@
 #include "store/store.h"
 #include "subject/duty.h"
 
-#define DUTIES_MAX 5000 /* of one service */
+#define DUTIES_MAX 20000 /* rules in all */
 
 struct duty_of {
     int64_t id, service;
@@ -26,11 +26,16 @@ struct duty_of {
     int events;                /* deeds in the asked span, of a duty by event */
 };
 
-/* All duties that hold for the service on `today` (days since 1970), with their windows from at most
- * `windows_from_day` on.  `service` is its record.  ERR_LIMIT over DUTIES_MAX; ERR_NOMEM; of the store. */
-MUST_CHECK enum err_code duties_of(const struct entity_call *call, struct tx *tx, const json_t *service,
-                                   int64_t service_id, int64_t today, struct duty_of **out, int *out_count,
-                                   struct err *err);
+/* The rules of all services, read once; they live in the call's arena. */
+struct duty_rules;
+MUST_CHECK enum err_code duty_rules_load(const struct entity_call *call, struct tx *tx,
+                                         struct duty_rules **out, struct err *err);
+
+/* All duties that hold for the service on `today` (days since 1970), with their windows, in `arena`.
+ * `service` is its record.  ERR_LIMIT over DUTIES_MAX; ERR_NOMEM; of the store. */
+MUST_CHECK enum err_code duties_of(const struct duty_rules *rules, struct tx *tx, const json_t *service,
+                                   int64_t service_id, int64_t today, struct arena *arena,
+                                   struct duty_of **out, int *out_count, struct err *err);
 
 /* The day in China of an instant. */
 int64_t day_of(int64_t ms);

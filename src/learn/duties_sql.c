@@ -11,12 +11,13 @@
     "FROM case_run r JOIN case_clock c ON c.case_id = r.id "                                                 \
     "WHERE r.service = ?1 AND r.opened_ms >= ?2 AND r.opened_ms < ?3"
 
-enum err_code deed_rows(struct tx *tx, int64_t service, struct deed_row *out, int max, int *out_count,
-                        struct err *err)
+enum err_code deed_rows(struct tx *tx, int64_t service, struct arena *arena, int max, struct deed_row **out,
+                        int *out_count, struct err *err)
 {
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
+    struct deed_row *rows = NULL;
     bool row = false;
-    int count = 0;
+    int count = 0, size = 0;
     if (tx_prepare(tx, SQL_DEEDS, &stmt, err))
         return err->code;
     stmt_bind_i64(stmt, 1, service);
@@ -26,8 +27,17 @@ enum err_code deed_rows(struct tx *tx, int64_t service, struct deed_row *out, in
             return err->code;
         if (!row)
             break;
-        out[count++] = (struct deed_row) { stmt_i64(stmt, 0), day_of(stmt_i64(stmt, 1)) };
+        if (count == size) {
+            struct deed_row *grown = arena_alloc(arena, (size_t)(size = size ? size * 2 : 64), sizeof *grown);
+            if (!grown)
+                return err_nomem(err);
+            if (count)
+                memcpy(grown, rows, (size_t)count * sizeof *grown);
+            rows = grown;
+        }
+        rows[count++] = (struct deed_row) { stmt_i64(stmt, 0), day_of(stmt_i64(stmt, 1)) };
     }
+    *out = rows;
     *out_count = count;
     return ERR_OK;
 }

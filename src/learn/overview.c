@@ -110,8 +110,11 @@ static enum err_code put_duties(struct working *working, struct tx *tx, const js
 {
     struct duty_of *duties;
     int count, due = 0, done = 0, overdue = 0;
-    const enum err_code rc =
-        duties_of(&working->plain, tx, service, working->id, working->today, &duties, &count, err);
+    struct duty_rules *rules;
+    enum err_code rc = duty_rules_load(&working->plain, tx, &rules, err);
+    if (!rc)
+        rc = duties_of(rules, tx, service, working->id, working->today, working->req->arena, &duties, &count,
+                       err);
     if (rc)
         return rc;
     json_t *items = json_array();
@@ -283,6 +286,7 @@ struct owed {
 struct owing {
     struct working *working;
     struct tx *tx;
+    struct duty_rules *rules;
     struct owed *items;
     int count, max;
     bool want_due, want_overdue;
@@ -296,11 +300,10 @@ static enum err_code owe_service(void *arg, int64_t id, const json_t *service, s
     int count;
     /* each service's working memory is given back before the next */
     AUTO(arena_free_auto) struct arena *arena = arena_new((size_t)64 << 20);
-    struct entity_call call = working->plain;
-    call.arena = arena;
     if (!arena)
         return err_nomem(err);
-    const enum err_code rc = duties_of(&call, owing->tx, service, id, working->today, &duties, &count, err);
+    const enum err_code rc =
+        duties_of(owing->rules, owing->tx, service, id, working->today, arena, &duties, &count, err);
     for (int i = 0; i < count && !rc; i++) {
         const bool overdue = duties[i].answer.overdue > 0;
         if (duties[i].every.by_event || (!overdue && !duties[i].answer.due))
@@ -329,7 +332,8 @@ static enum err_code owing_fn(struct tx *tx, void *arg, struct err *err)
         json_decref(owing->items[i].json);
     owing->count = owing->working->due = owing->working->overdue = 0;
     owing->tx = tx;
-    return each_of(&owing->working->call, tx, "ops.service", owe_service, owing, err);
+    const enum err_code rc = duty_rules_load(&owing->working->plain, tx, &owing->rules, err);
+    return rc ? rc : each_of(&owing->working->call, tx, "ops.service", owe_service, owing, err);
 }
 
 static enum err_code duties_get(struct request *req, struct reply *reply, struct err *err)
