@@ -66,6 +66,7 @@ struct exchange {
 
 struct events;
 struct statics;
+struct tls;
 
 #define LATENCY_BUCKETS 12
 extern const int LATENCY_MS[LATENCY_BUCKETS];
@@ -79,7 +80,7 @@ struct http_server {
     struct events *events;
     struct MHD_Daemon *daemon;
     struct cidr_list proxies, metrics_from;
-    char *tls_cert, *tls_key;
+    struct tls *tls; /* NULL: plain */
     int listen_fd, port;
     bool stopped; /* the daemon listens no more */
     char address[128];
@@ -136,6 +137,14 @@ void statics_free(struct statics *statics);
 bool statics_answer(const struct statics *statics, struct exchange *x, enum MHD_Result *out);
 /* Security headers on every response. */
 void response_secure(struct MHD_Response *response, bool secure);
+
+/* tls.c: certificate and key, read anew on reload; connections that stand keep the old one. */
+MUST_CHECK enum err_code tls_new(const char *cert_file, const char *key_file, struct tls **out,
+                                 struct err *err);
+MUST_CHECK enum err_code tls_reload(struct tls *tls, struct err *err);
+void tls_free(struct tls *tls);
+/* For MHD_OPTION_HTTPS_CERT_CALLBACK; MHD gives it no argument, so there is one TLS server a process. */
+void *tls_callback(struct tls *tls);
 
 /* events.c */
 struct events *events_new(struct http_server *server);

@@ -266,7 +266,7 @@ const char *http_address(const struct http_server *server);
 void http_ready(struct http_server *server, bool ready);
 /* Stops listening, ends live events, answers what runs, at most `wait_ms`; then closes. */
 void http_drain(struct http_server *server, int wait_ms);
-/* New words and TLS files, without losing a connection. */
+/* Reads the TLS files anew; connections that stand keep what they have.  On failure the old ones stay. */
 MUST_CHECK enum err_code http_reload(struct http_server *server, struct err *err);
 /* Drains first when that was not done.  Accepts NULL. */
 void http_free(struct http_server *server);

@@ -41,7 +41,6 @@ const struct http_limits HTTP_LIMITS = {
 
 #define SLOW_GRACE_MS 30000
 #define SWALLOW_MAX ((int64_t)8 << 20) /* of a body that is too large and did not say so */
-#define TLS_FILE_MAX ((size_t)1 << 20)
 
 static enum MHD_Result on_access(void *cls, struct MHD_Connection *connection, const char *url,
                                  const char *method, const char *version, const char *data, size_t *data_size,
@@ -217,7 +216,7 @@ static bool fill_request(struct exchange *x, const char *url, const char *method
     req->method = arena_str(req->arena, str_from(method));
     req->path = arena_str(req->arena, str_from(url));
     req->lang = lang_from(request_header(req, "Accept-Language"));
-    req->secure = server->tls_cert != NULL;
+    req->secure = server->tls != NULL;
     req->remote = remote_of(x);
     req->id = request_id(x);
     x->head_only = str_eq(req->method, STR("HEAD"));
@@ -657,27 +656,9 @@ static enum err_code open_listener(struct http_server *server, struct err *err)
     server->port = (int)value;
     const bool v6 = strchr(host, ':') != NULL;
     (void)snprintf(server->address, sizeof server->address, "%s://%s%.64s%s:%d",
-                   server->tls_cert ? "https" : "http", v6 ? "[" : "", host, v6 ? "]" : "", server->port);
+                   server->tls ? "https" : "http", v6 ? "[" : "", host, v6 ? "]" : "", server->port);
     freeaddrinfo(found);
     return ERR_OK;
-}
-
-static enum err_code read_secret(const char *path, char **out_text, struct err *err)
-{
-    struct buf text;
-    buf_init(&text, TLS_FILE_MAX);
-    enum err_code rc = buf_read_file(&text, path, err);
-    if (!rc) {
-        char *copy = mem_copy(text.ptr ? text.ptr : "", text.len);
-        if (copy)
-            *out_text = copy;
-        else
-            rc = err_nomem(err);
-    }
-    if (text.ptr)
-        explicit_bzero(text.ptr, text.len);
-    buf_done(&text);
-    return rc;
 }
 
 static void raise_file_limit(void)
@@ -708,20 +689,19 @@ static enum err_code start_daemon(struct http_server *server, struct err *err)
     OPTION(MHD_OPTION_URI_LOG_CALLBACK, on_uri, server);
     OPTION(MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL);
     OPTION(MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, NULL);
-    if (server->tls_cert) {
-        OPTION(MHD_OPTION_HTTPS_MEM_CERT, 0, server->tls_cert);
-        OPTION(MHD_OPTION_HTTPS_MEM_KEY, 0, server->tls_key);
+    if (server->tls) {
+        OPTION(MHD_OPTION_HTTPS_CERT_CALLBACK, 0, tls_callback(server->tls));
         OPTION(MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t) "NORMAL:-VERS-TLS1.0:-VERS-TLS1.1");
     }
     OPTION(MHD_OPTION_END, 0, NULL);
 #undef OPTION
     const unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
-                           MHD_USE_ITC | (server->tls_cert ? MHD_USE_TLS : 0);
+                           MHD_USE_ITC | (server->tls ? MHD_USE_TLS : 0);
     server->daemon = MHD_start_daemon(flags, (uint16_t)server->port, NULL, NULL, on_access, server,
                                       MHD_OPTION_ARRAY, options, MHD_OPTION_END);
     if (!server->daemon)
         return net_error(err, server->config.host ? server->config.host : "127.0.0.1", server->port,
-                         server->tls_cert ? "TLS certificate or key" : "libmicrohttpd");
+                         server->tls ? "TLS certificate or key" : "libmicrohttpd");
     return ERR_OK;
 }
 
@@ -729,11 +709,8 @@ enum err_code http_start(struct http_server *server, struct err *err)
 {
     raise_file_limit();
     enum err_code rc = ERR_OK;
-    if (server->config.tls_cert_file && server->config.tls_key_file) {
-        rc = read_secret(server->config.tls_cert_file, &server->tls_cert, err);
-        if (!rc)
-            rc = read_secret(server->config.tls_key_file, &server->tls_key, err);
-    }
+    if (server->config.tls_cert_file && server->config.tls_key_file)
+        rc = tls_new(server->config.tls_cert_file, server->config.tls_key_file, &server->tls, err);
     if (!rc)
         rc = statics_new(server->config.web_dir, &server->statics, err);
     if (!rc)
@@ -786,9 +763,7 @@ void http_drain(struct http_server *server, int wait_ms)
 
 enum err_code http_reload(struct http_server *server, struct err *err)
 {
-    (void)server;
-    (void)err;
-    return ERR_OK;
+    return server->tls ? tls_reload(server->tls, err) : ERR_OK;
 }
 
 void http_free(struct http_server *server)
@@ -813,10 +788,7 @@ void http_free(struct http_server *server)
     events_free(server->events);
     router_free(server->router);
     statics_free(server->statics);
-    mem_free(server->tls_cert);
-    if (server->tls_key)
-        explicit_bzero(server->tls_key, strlen(server->tls_key));
-    mem_free(server->tls_key);
+    tls_free(server->tls);
     (void)pthread_mutex_destroy(&server->links_lock);
     (void)pthread_mutex_destroy(&server->guard_lock);
     (void)pthread_cond_destroy(&server->guard_wake);

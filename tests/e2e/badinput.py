@@ -171,9 +171,15 @@ check('--roles with fewer is refused by name', bad.returncode == 2 and 'web' in 
 # ---- TLS by the library ----
 tls_dir = f'/tmp/bihuan-e2e-tls-{os.getpid()}'
 os.makedirs(tls_dir, exist_ok=True)
-subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes',
-                '-keyout', tls_dir + '/key.pem', '-out', tls_dir + '/cert.pem', '-days', '2', '-subj', '/CN=localhost',
-                '-addext', 'subjectAltName=DNS:localhost'], check=True, capture_output=True)
+
+
+def make_certificate():
+    subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes',
+                    '-keyout', tls_dir + '/key.pem', '-out', tls_dir + '/cert.pem', '-days', '2', '-subj', '/CN=localhost',
+                    '-addext', 'subjectAltName=DNS:localhost'], check=True, capture_output=True)
+
+
+make_certificate()
 with Server(conf=f'tls-cert = {tls_dir}/cert.pem\ntls-key = {tls_dir}/key.pem\n') as server:
     context = ssl.create_default_context(cafile=tls_dir + '/cert.pem')
     check('the address says https', server.address.startswith('https://'), server.address)
@@ -184,6 +190,27 @@ with Server(conf=f'tls-cert = {tls_dir}/cert.pem\ntls-key = {tls_dir}/key.pem\n'
     answer = raw(server, b'POST /api/v1/core/session HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n'
                  b'Content-Type: application/json\r\nContent-Length: %d\r\n\r\n' % len(body) + body, tls=context)
     check('and the cookie is Secure', status(answer) == 200 and b'; Secure' in answer, answer[:600])
+    # a new certificate by SIGHUP, while a connection stands
+    def certificate():
+        with context_any.wrap_socket(server.socket(), server_hostname='localhost') as one:
+            return one.getpeercert(True)
+
+    context_any = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context_any.check_hostname, context_any.verify_mode = False, ssl.CERT_NONE
+    before = certificate()
+    with context_any.wrap_socket(server.socket(), server_hostname='localhost') as standing:
+        make_certificate()
+        server.process.send_signal(signal.SIGHUP)
+        time.sleep(0.5)
+        check('a new certificate is taken by SIGHUP', certificate() != before)
+        standing.sendall(b'GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
+        check('and what stood goes on', b' 200 ' in standing.recv(1000))
+    before = certificate()
+    with open(tls_dir + '/key.pem', 'w') as file:
+        file.write('nonsense')
+    server.process.send_signal(signal.SIGHUP)
+    time.sleep(0.5)
+    check('a bad one is not', certificate() == before)
     old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     old.check_hostname, old.verify_mode = False, ssl.CERT_NONE
     old.minimum_version = ssl.TLSVersion.TLSv1
