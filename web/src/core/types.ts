@@ -123,7 +123,7 @@ export function fieldFrom(name: string, schema: Schema, required: boolean): Fiel
     kind,
     format: schema['x-money']
       ? 'money'
-      : String(schema['x-format'] ?? schema.format ?? (kind === 'text' && (schema['x-multiline'] || maxLength > 300) ? 'multiline' : '')),
+      : String(schema['x-format'] ?? schema.format ?? (kind === 'text' && (schema['x-multiline'] || maxLength >= 1000) ? 'multiline' : '')),
     unit: titleText(schema['x-unit'] as Title),
     required,
     readOnly: schema.readOnly === true || SYSTEM.includes(name),
