@@ -2,6 +2,7 @@
 import { defineStore } from 'pinia'
 import { call, get, post, setCsrf } from './api'
 import { addServedWords, hasServedWords, lang, useLang, type Lang, type Title } from './words'
+import { typeEntries } from './types'
 import { prefs } from './prefs'
 import { setZone } from './time'
 
@@ -27,6 +28,7 @@ export interface MenuItem {
   to?: string
   page?: string
   type?: string
+  screen?: string
   icon?: string
   permission?: string
   items?: MenuItem[]
@@ -96,8 +98,16 @@ export const useSession = defineStore('session', {
     /* Menu and words of the packs; once after login and after each change of language. */
     async loadSurroundings() {
       const jobs: Promise<unknown>[] = [
-        get<MenuItem[] | { items: MenuItem[] }>('core/menu')
-          .then((menu) => (this.menu = Array.isArray(menu) ? menu : (menu.items ?? [])))
+        Promise.all([get<{ items: MenuItem[] }>('core/menu'), typeEntries().catch(() => [])])
+          .then(([menu, types]) => {
+            /* a type without a title of its own is called what it is */
+            const named = (item: MenuItem): MenuItem => ({
+              ...item,
+              title: item.title ?? types.find((one) => `${one.pack}.${one.type}` === item.type)?.title ?? (item.screen ? `ui.screen.${item.screen}` : ''),
+              items: item.items?.map(named),
+            })
+            this.menu = (menu.items ?? []).map(named)
+          })
           .catch(() => {}),
       ]
       const of = lang.value

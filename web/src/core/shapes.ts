@@ -7,45 +7,37 @@ type Raw = Record<string, unknown>
 export interface Named {
   id: string
   name: string
-  type?: string
 }
 
 const text = (value: unknown): string => (value === undefined || value === null ? '' : String(value))
 
-/* `subject: {id, name}` or `subject: "12", subject_name: "…"`, or with `_labels`. */
+/* `owner: {id, name}`, or an id beside `owner_name`. */
 function named(raw: Raw, key: string): Named | null {
-  const value = raw[key] ?? raw[key + '_id']
-  if (value === undefined || value === null || value === '' || value === '0' || value === 0) return null
-  if (typeof value === 'object') {
-    const o = value as Raw
-    return { id: text(o.id), name: text(o.name ?? o.title ?? o.number ?? o.code ?? o.login ?? o.id), type: o.type ? text(o.type) : undefined }
-  }
-  const labels = raw._labels as Raw | undefined
-  const type = raw[key + '_type']
-  return { id: text(value), name: text(raw[key + '_name'] ?? raw[key + '_title'] ?? raw[key + '_number'] ?? labels?.[key] ?? value), type: type ? text(type) : undefined }
+  const value = raw[key]
+  if (value === undefined || value === null || value === '') return null
+  if (typeof value === 'object') return { id: text((value as Raw).id), name: text((value as Raw).name ?? (value as Raw).id) }
+  return { id: text(value), name: text(raw[key + '_name'] ?? value) }
 }
 
 export interface Alarm {
   id: string
   grade: number
-  state: string
+  state: string /* open acked cleared closed */
+  hold: string /* none window parent flapping */
+  holdBy: string /* parent: the subject that is down */
+  why: string /* why it is held, in words; '' when it is not */
   title: string
   subject: Named | null
   service: Named | null
-  check: Named | null
-  trigger: Named | null
+  source: string
   owner: Named | null
-  ticket: Named | null
   opened_at: unknown
   last_at: unknown
   cleared_at: unknown
   count: number
-  children: number
-  parent: string
-  suppressed: string
   value: string
+  escalated: boolean
   log: LogLine[]
-  raw: Raw
 }
 
 export interface LogLine {
@@ -54,50 +46,56 @@ export interface LogLine {
   title: string
   text: string
   by: Named | null
-  before?: string
-  after?: string
   voided?: boolean
 }
 
 function line(raw: Raw): LogLine {
   return {
-    at: raw.at ?? raw.at_ms ?? raw.created_at,
-    kind: text(raw.kind ?? raw.event ?? raw.action),
-    title: text(raw.label ?? raw.title ?? raw.name),
-    text: text(raw.text ?? raw.comment ?? raw.opinion ?? raw.note),
-    by: named(raw, 'by') ?? named(raw, 'user') ?? named(raw, 'who'),
+    at: raw.at,
+    kind: text(raw.kind ?? raw.event),
+    title: text(raw.label),
+    text: text(raw.text),
+    by: named(raw, 'by'),
     voided: !!raw.voided,
-    before: raw.before === undefined || raw.before === null ? undefined : text(raw.before),
-    after: raw.after === undefined || raw.after === null ? undefined : text(raw.after),
   }
 }
 
 export const lines = (raw: unknown): LogLine[] => (Array.isArray(raw) ? (raw as Raw[]).map(line) : [])
 
 export function alarmFrom(raw: Raw): Alarm {
-  const held = raw.suppressed ?? raw.suppression ?? raw.suppressed_by ?? raw.why
+  const hold = text(raw.hold) || 'none'
   return {
     id: text(raw.id),
-    grade: Number(raw.grade ?? raw.level ?? 0),
+    grade: Number(raw.grade ?? 0),
     state: text(raw.state),
-    title: text(raw.title ?? raw.name ?? raw.message),
+    hold,
+    holdBy: text(raw.hold_by),
+    why: hold === 'none' ? '' : [text(raw.hold_label), text(raw.parent_name)].filter(Boolean).join(' · '),
+    title: text(raw.title),
     subject: named(raw, 'subject'),
     service: named(raw, 'service'),
-    check: named(raw, 'check'),
-    trigger: named(raw, 'trigger'),
-    owner: named(raw, 'owner') ?? named(raw, 'acked_by') ?? named(raw, 'assignee'),
-    ticket: named(raw, 'ticket') ?? named(raw, 'case'),
-    opened_at: raw.opened_at ?? raw.since ?? raw.created_at,
-    last_at: raw.last_at ?? raw.updated_at,
+    source: text(raw.source),
+    owner: named(raw, 'acked_by'),
+    opened_at: raw.opened_at,
+    last_at: raw.last_at,
     cleared_at: raw.cleared_at,
     count: Number(raw.count ?? 1),
-    children: Array.isArray(raw.children) ? raw.children.length : Number(raw.children ?? raw.child_count ?? 0),
-    parent: named(raw, 'parent')?.id ?? '',
-    suppressed: typeof held === 'object' && held !== null ? text((held as Raw).text ?? (held as Raw).title ?? (held as Raw).kind) : text(held),
     value: text(raw.value),
-    log: lines(raw.log),
-    raw,
+    escalated: !!raw.escalated,
+    log: lines(raw.events),
   }
+}
+
+/* Root causes first, each with the alarms that are held because its subject is down. */
+export function folded(all: Alarm[]): { one: Alarm; children: Alarm[] }[] {
+  const roots = all.filter((one) => one.hold !== 'parent' || !all.some((other) => other !== one && other.hold !== 'parent' && other.subject?.id === one.holdBy))
+  const first = new Set<string>()
+  return roots.map((one) => {
+    /* several alarms of one subject: the worst, which stands first, takes the children */
+    const takes = one.hold !== 'parent' && one.subject !== null && !first.has(one.subject.id)
+    if (takes) first.add(one.subject!.id)
+    return { one, children: takes ? all.filter((child) => child.hold === 'parent' && child.holdBy === one.subject!.id) : [] }
+  })
 }
 
 /* ---- tasks and cases ---- */

@@ -33,7 +33,6 @@ export interface Field {
   max: number | null
   pattern: string
   fallback: unknown
-  group: string
   items: Field[] | null /* columns of a list of objects */
   schema: Schema
   system: boolean
@@ -54,7 +53,15 @@ export interface RecordType {
   sort: string
   permissions: string[]
   importable: boolean
+  form: FormGroup[]
   schema: Schema
+}
+
+/* A group of the form; with `when` it is there only while that field has one of these values. */
+export interface FormGroup {
+  title: string
+  fields: string[]
+  when: { field: string; in: string[] } | null
 }
 
 export type Schema = Record<string, unknown>
@@ -70,9 +77,6 @@ export interface TypeEntry {
 export type Row = Record<string, unknown> & { id: string; version?: number }
 
 const SYSTEM = ['id', 'version', 'created_at', 'created_by', 'updated_at', 'updated_by']
-
-/* Fields that come with a kind of type; always indexed. */
-const COMMON = ['code', 'name', 'org', 'grid', 'valid_from', 'valid_to', 'subject', 'happened_at', 'known_at', 'number', 'title', 'state', 'opened_at', 'closed_at', 'created_at', 'created_by', 'updated_at', 'updated_by']
 
 function codesOf(schema: Schema): Code[] | null {
   const codes = typeof schema['x-codes'] === 'object' ? schema['x-codes'] : schema['x-labels']
@@ -123,7 +127,7 @@ export function fieldFrom(name: string, schema: Schema, required: boolean): Fiel
     kind,
     format: schema['x-money']
       ? 'money'
-      : String(schema['x-format'] ?? schema.format ?? (kind === 'text' && (schema['x-multiline'] || maxLength >= 1000) ? 'multiline' : '')),
+      : String(schema['x-widget'] ?? schema['x-format'] ?? schema.format ?? (kind === 'text' && (schema['x-multiline'] || maxLength >= 1000) ? 'multiline' : '')),
     unit: titleText(schema['x-unit'] as Title),
     required,
     readOnly: schema.readOnly === true || SYSTEM.includes(name),
@@ -140,7 +144,6 @@ export function fieldFrom(name: string, schema: Schema, required: boolean): Fiel
     max: typeof schema.maximum === 'number' ? schema.maximum : null,
     pattern: String(schema.pattern ?? ''),
     fallback: schema.default,
-    group: titleText(schema['x-group'] as Title),
     items: columns
       ? Object.entries(columns).map(([n, s]) => fieldFrom(n, s, ((items?.required as string[]) ?? []).includes(n)))
       : null,
@@ -155,25 +158,28 @@ function typeFrom(pack: string, name: string, schema: Schema, t: (key: string) =
   const fields = Object.entries(properties).map(([n, s]) => fieldFrom(n, s, required.includes(n)))
   const system: Record<string, Schema> = {
     created_at: { type: 'string', format: 'date-time', title: t('ui.record.created_at'), readOnly: true },
-    created_by: { type: 'string', title: t('ui.record.created_by'), readOnly: true, 'x-filterable': false },
+    created_by: { type: 'string', title: t('ui.record.created_by'), readOnly: true, },
     updated_at: { type: 'string', format: 'date-time', title: t('ui.record.updated_at'), readOnly: true },
-    updated_by: { type: 'string', title: t('ui.record.updated_by'), readOnly: true, 'x-filterable': false },
+    updated_by: { type: 'string', title: t('ui.record.updated_by'), readOnly: true },
   }
   for (const [n, s] of Object.entries(system)) if (!properties[n]) fields.push(fieldFrom(n, s, false))
   for (const field of fields) if (field.title === field.name && system[field.name]) field.title = String(system[field.name]!.title)
   const order = schema['x-sort'] as string[] | undefined
   const sortable = order?.map((n) => n.replace(/^-/, ''))
-  const filterable = schema['x-filter'] as string[] | undefined
   for (const field of fields) {
     if (sortable) field.sortable = sortable.includes(field.name)
-    /* the same rule as the server's: what is ordered, named, indexed, or comes with the kind */
-    field.filterable =
-      field.filterable &&
-      (!!filterable?.includes(field.name) || !!sortable?.includes(field.name) || COMMON.includes(field.name) || !!field.ref || !!field.codes || !!field.dictionary || field.schema['x-index'] === true || field.schema['x-unique'] === true)
+    field.filterable = field.filterable && (field.schema['x-filterable'] === true || field.system)
   }
   const byName = Object.fromEntries(fields.map((field) => [field.name, field]))
   const label = String(schema['x-label'] ?? schema['x-title-field'] ?? (byName.name ? 'name' : byName.title ? 'title' : (fields[0]?.name ?? 'id')))
   const code = String(schema['x-code'] ?? (byName.code ? 'code' : byName.number ? 'number' : ''))
+  const form = ((schema['x-form'] as Schema[]) ?? []).map((group) => ({
+    title: titleText(group.title as Title),
+    fields: ((group.fields as string[]) ?? []).filter((n) => byName[n]),
+    when: (group.when as FormGroup['when']) ?? null,
+  }))
+  const left = fields.filter((f) => !form.some((group) => group.fields.includes(f.name)))
+  if (left.length) form.push({ title: '', fields: left.map((f) => f.name), when: null })
   const list = ((schema['x-list'] as string[]) ?? []).filter((n) => byName[n])
   return {
     pack,
@@ -190,6 +196,7 @@ function typeFrom(pack: string, name: string, schema: Schema, t: (key: string) =
     sort: order?.[0] ?? '',
     permissions: (schema['x-permissions'] as string[]) ?? (schema.permissions as string[]) ?? [],
     importable: schema['x-import'] !== false,
+    form,
     schema,
   }
 }

@@ -2,16 +2,15 @@
 import { reactive } from 'vue'
 import { get } from '@/core/api'
 
-export const counts = reactive<{ alarms: number | null; worst: number; tasks: number | null; notices: number | null }>({
+export const counts = reactive<{ alarms: number | null; tasks: number | null; notices: number | null }>({
   alarms: null,
-  worst: 0,
   tasks: null,
   notices: null,
 })
 
 interface Counted {
   count?: number
-  items?: { grade?: number }[]
+  items?: unknown[]
 }
 
 let timer = 0
@@ -19,8 +18,8 @@ let timer = 0
 export function recount(): void {
   clearTimeout(timer)
   timer = window.setTimeout(() => {
-    void get<Counted>('core/alarms', { state: 'open,acked', count: 1 })
-      .then((a) => (counts.alarms = a.count ?? a.items?.length ?? 0))
+    void get<{ open: number; acked: number }>('core/alarms/count')
+      .then((a) => (counts.alarms = a.open + a.acked))
       .catch(() => (counts.alarms = null))
     void get<Counted>('core/tasks', { mine: 1, count: 1 })
       .then((a) => (counts.tasks = a.count ?? a.items?.length ?? 0))

@@ -13,3 +13,12 @@ const ICONS: Record<string, Component> = {
 }
 
 export const icon = (name?: string): Component => ICONS[name ?? ''] ?? Circle
+
+/* Where a menu gives none. */
+export const TYPE_ICONS: Record<string, string> = {
+  'ops.ticket': 'ticket', 'ops.service': 'briefcase', 'ops.system': 'server', 'ops.asset': 'cpu', 'ops.site': 'place', 'ops.contact': 'phone', 'ops.unit': 'building',
+  'ops.check': 'activity', 'ops.trigger': 'zap', 'ops.maintenance': 'wrench', 'ops.duty': 'checks', 'ops.deed': 'list', 'ops.sla': 'gauge', 'ops.calendar': 'calendar',
+  'ops.calendar_day': 'calendar', 'ops.key_period': 'flag', 'ops.key_date': 'calendar', 'ops.quota': 'scale', 'ops.interface': 'network', 'core.route': 'split', 'core.rota': 'users',
+  'core.shift': 'timer', 'core.channel': 'send', 'core.template': 'file', 'core.dictionary': 'book', 'core.dictionary_item': 'tag', 'core.parameter': 'settings',
+  'core.grid': 'place', 'core.relation': 'network',
+}

@@ -1,7 +1,6 @@
 /* The screens that are written in TypeScript, by the name that a menu or a page gives them
- * (docs/page.schema.json lists the same names), and the menu that holds where no pack brings one. */
+ * (docs/page.schema.json lists the same names). */
 import type { MenuItem } from '@/core/session'
-import { t } from '@/core/words'
 
 export const SCREENS: Record<string, { to: string; icon: string; permission: string }> = {
   workbench: { to: '/', icon: 'layout', permission: '' },
@@ -20,37 +19,8 @@ export const SCREENS: Record<string, { to: string; icon: string; permission: str
   start: { to: '/start', icon: 'flag', permission: 'core.setting.update' },
 }
 
-const screen = (name: string): MenuItem => ({
-  title: t(`ui.screen.${name}`),
-  to: SCREENS[name]!.to,
-  icon: SCREENS[name]!.icon,
-  permission: SCREENS[name]!.permission,
-})
-const type = (full: string, icon: string): MenuItem => ({
-  title: t(`ui.menu.${full}`),
-  to: `/r/${full.replace('.', '/')}`,
-  icon,
-  permission: `${full}.read`,
-})
-
-export function fallbackMenu(): MenuItem[] {
-  return [
-    { title: t('ui.menu.work'), items: [screen('workbench'), screen('alarms'), type('ops.ticket', 'ticket')] },
-    {
-      title: t('ui.menu.look_after'),
-      items: [type('ops.service', 'briefcase'), type('ops.system', 'server'), type('core.check', 'activity'), screen('probes'), type('core.trigger', 'zap')],
-    },
-    { title: t('ui.menu.duty'), items: [screen('rota'), type('core.maintenance', 'wrench'), screen('reports')] },
-    {
-      title: t('ui.menu.configure'),
-      items: [screen('channels'), type('core.route', 'split'), type('core.calendar', 'calendar'), screen('people')],
-    },
-    { title: t('ui.menu.system'), items: [screen('jobs'), screen('deadletters'), screen('audit'), screen('settings')] },
-  ]
-}
-
 /* Where an entry leads: to an address, a screen, a page of a pack or the list of a type. */
-export function menuTarget(item: MenuItem & { screen?: string }): string | null {
+export function menuTarget(item: MenuItem): string | null {
   if (item.to) return item.to
   if (item.screen) return SCREENS[item.screen]?.to ?? null
   if (item.page) return `/p/${item.page.replace('.', '/')}`
