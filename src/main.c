@@ -9,6 +9,8 @@
 static const struct cmd_entry COMMANDS[] = {
     { "serve", cmd_serve },
     { "probe", cmd_probe },
+    { "import", cmd_import },
+    { "export", cmd_export },
     { "pack", cmd_pack },
     { "dmn", cmd_dmn },
     { "feel", cmd_feel },

@@ -4,6 +4,8 @@
 
 int cmd_dmn(struct cmd *cmd, int argc, char **argv);
 int cmd_feel(struct cmd *cmd, int argc, char **argv);
+int cmd_export(struct cmd *cmd, int argc, char **argv);
+int cmd_import(struct cmd *cmd, int argc, char **argv);
 int cmd_pack(struct cmd *cmd, int argc, char **argv);
 int cmd_probe(struct cmd *cmd, int argc, char **argv);
 int cmd_serve(struct cmd *cmd, int argc, char **argv);

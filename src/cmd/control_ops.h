@@ -3,3 +3,4 @@
 #include "cmd/control.h"
 
 extern const struct control_op USER_OPS[]; /* user.c */
+extern const struct control_op TABLE_OPS[]; /* table.c */

@@ -2,11 +2,12 @@
 every record type gets: checks, versions, history, search, filters, import, export, masks, scope, OpenAPI."""
 import io
 import json
-import time
+import os
+import subprocess
 import urllib.parse
 import zipfile
 
-from bihuan import ROOT, Server, check, done
+from bihuan import BIN, ROOT, Client, Server, check, done
 
 
 def query(**parameters):
@@ -128,10 +129,47 @@ with Server('--demo', '--packs', str(ROOT / 'tests' / 'packs')) as server:
     sheet = zipfile.ZipFile(io.BytesIO(xlsx.body)).read('xl/worksheets/sheet1.xml').decode() if xlsx.status == 200 else ''
     check('export as xlsx with titles', '西湖街道' in sheet and '事发街道' in sheet, xlsx.status)
 
-    # who may see what
-    org = items(admin.get('core/orgs'))
-    role = admin.post('core/roles', {'code': 'desk', 'name': 'desk', 'permissions': ['hotline.*.read', 'hotline.call.create']})
-    check('a role for the desk', role.status == 201, role)
+    # by command line, through the running server
+    def run(*words, text=None):
+        return subprocess.run([BIN, *words, '--data', server.data], input=text, capture_output=True, text=True, timeout=60,
+                              env=dict(os.environ, LC_ALL='C'))
+    told = run('import', 'hotline.street', '--dry-run', text='code,name\n004,x\nzz,y\n')
+    check('bihuan import tells FILE:LINE:COLUMN and exits 1', told.returncode == 1 and told.stdout.startswith('-:3:1: '), told)
+    told = run('import', 'hotline.street', text='code,name\n005,Lakeside\n')
+    check('bihuan import', told.returncode == 0 and '1 new' in told.stdout, told)
+    told = run('export', 'hotline.street', '--filter', 'code = "005"')
+    check('bihuan export with a filter', told.returncode == 0 and told.stdout.strip().endswith('005,Lakeside'), told)
+    told = run('export', 'hotline.street', '--format', 'json')
+    check('bihuan export as JSON', told.returncode == 0 and len(json.loads(told.stdout)) == 5, told)
+    check('no such type: exit 1', run('export', 'hotline.nothing').returncode == 1)
 
-server2 = None
+    # who may see what
+    root = admin.get('core/orgs').json['items'][0]
+    a = admin.post('core/orgs', {'code': 'a', 'name': 'A', 'parent': root['id']}).json
+    b = admin.post('core/orgs', {'code': 'b', 'name': 'B', 'parent': root['id']}).json
+    for one, org in ((callers[0], a), (callers[1], b)):
+        admin.patch('hotline/caller/' + one['id'], {'org': org['id']}, version=one['version'])
+    rights = ['hotline.caller.read', 'hotline.caller.update', 'hotline.caller.create']
+    role = admin.post('core/roles', {'code': 'desk', 'name': 'desk', 'permissions': rights}).json
+    made = admin.post('core/users', {'login': 'desk', 'name': 'Desk', 'org': a['id']})
+    desk_user = made.json
+    granted = admin.put(f"core/users/{desk_user['id']}/grants", {'items': [{'role': role['id'], 'org': a['id']}]}, 1)
+    check('somebody for one organisation only', granted.status in (200, 204), granted)
+    desk = Client(server)
+    desk.login('desk', desk_user['password'])
+    desk.change_password(desk_user['password'], 'Left-Horse-88')
+    desk.login('desk', 'Left-Horse-88')
+    seen = items(desk.get('hotline/caller'))
+    check('sees the rows of that organisation', [one['code'] for one in seen] == ['c-1'], seen)
+    check('with the phone masked', seen and seen[0]['phone'] == '138****5678', seen)
+    check('a row outside is as if absent', desk.get('hotline/caller/' + callers[1]['id']).status == 404)
+    check('also to changes', desk.patch('hotline/caller/' + callers[1]['id'], {'name': 'x'}, version=2).status == 404)
+    check('moving a row out: 403', desk.patch('hotline/caller/' + callers[0]['id'], {'org': b['id']}, version=2).status == 403)
+    check('making one outside: 403', desk.post('hotline/caller', {'code': 'c-9', 'name': 'x', 'org': b['id']}).status == 403)
+    check('making one inside', desk.post('hotline/caller', {'code': 'c-9', 'name': 'x', 'org': a['id']}).status == 201)
+    check('no right: 403', desk.get('hotline/call').status == 403 and desk.delete('hotline/caller/' + callers[0]['id'], version=2).status == 403)
+    check('a page without the right: 403', desk.get('core/pages/hotline/today').status == 403)
+    check('types one may not read are not listed', {f"{one['pack']}.{one['type']}" for one in items(desk.get('core/types'))} == {'hotline.caller'})
+    check('a query over them: 403', desk.get('core/queries/hotline/by_street').status == 403)
+
 done()
