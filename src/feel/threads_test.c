@@ -15,7 +15,7 @@ static const char *const TEXTS[] = {
     "sort([3, x, 1], function(a, b) a < b)",
     "@\"2020-01-01T00:00:00@Europe/Paris\" + @\"P1D\" * x",
     "some y in [1, 2, x] satisfies y > 2",
-    "if x in [1..5] then upper case(\"ä\") else \"b\"",
+    "if x in [1..5] then upper case(\"\xc3\xa4\") else \"b\"",
 };
 #define TEXTS_COUNT (sizeof TEXTS / sizeof *TEXTS)
 
