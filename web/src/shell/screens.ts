@@ -7,6 +7,7 @@ export const SCREENS: Record<string, { to: string; icon: string; permission: str
   alarms: { to: '/alarms', icon: 'bell', permission: 'core.alarm.read' },
   tasks: { to: '/tasks', icon: 'inbox', permission: '' },
   notices: { to: '/notices', icon: 'mail', permission: '' },
+  decisions: { to: '/decisions', icon: 'split', permission: 'core.decision.read' },
   probes: { to: '/probes', icon: 'radar', permission: 'core.probe.read' },
   rota: { to: '/rota', icon: 'users', permission: 'core.rota.read' },
   reports: { to: '/reports', icon: 'chart', permission: '' },
