@@ -31,6 +31,7 @@ struct subjects;
 struct alarms;
 struct warn;
 struct handle;
+struct learn;
 struct observe;
 struct watch;
 struct ticker;
@@ -69,6 +70,7 @@ struct app {
     struct query_routes *query_routes;
     struct notify *notify;
     struct handle *handle;
+    struct learn *learn;
     struct control *control;
     struct subjects *subjects;
     struct alarms *alarms;

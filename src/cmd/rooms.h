@@ -28,6 +28,7 @@ void watch_room_stop(struct app *app);
 
 /* rooms_learn.c: services at a glance, duties, reports; after the rooms that they count. */
 MUST_CHECK enum err_code learn_room_start(struct app *app, struct err *err);
+void learn_room_stop(struct app *app);
 /* rooms_core.c: the ground on which all others stand. */
 MUST_CHECK enum err_code store_room_start(struct app *app, struct err *err);
 void store_room_stop(struct app *app);

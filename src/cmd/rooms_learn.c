@@ -1,9 +1,32 @@
-/* rooms_learn.c - see rooms.h: services at a glance and what is owed. */
+/* rooms_learn.c - see rooms.h: services at a glance, what is owed, monthly reports and their roll-up. */
+#include "base/zone.h"
 #include "cmd/rooms.h"
 #include "learn/overview.h"
+#include "learn/report.h"
+#include "observe/observe.h"
+#include "platform/jobs/jobs.h"
+
+#define LATE_DAYS 8 /* samples may come that much later */
+
+/* The days that may still have changed; each hour. */
+static enum err_code roll_up_run(void *arg, struct job *job, struct err *err)
+{
+    const struct app *app = arg;
+    const int64_t today = (clock_now(app->clock) + 8 * INT64_C(3600000)) / DAY_MS;
+    (void)job;
+    return learn_roll_up(app->learn, 0, today - LATE_DAYS, today + 1, err);
+}
 
 enum err_code learn_room_start(struct app *app, struct err *err)
 {
+    const struct learn_config config = { .store = app->store,
+                                         .entity = app->entity,
+                                         .series = app->observe ? observe_series(app->observe) : NULL,
+                                         .clock = app->clock,
+                                         .words = app->words };
+    const struct job_kind kind = {
+        .name = "learn.availability", .run = roll_up_run, .arg = app, .alone = true, .schedule = "7 * * * *"
+    };
     struct overview *overview = arena_alloc(app->arena, 1, sizeof *overview);
     if (!overview)
         return err_nomem(err);
@@ -12,5 +35,16 @@ enum err_code learn_room_start(struct app *app, struct err *err)
                                     .alarms = app->alarms,
                                     .clock = app->clock,
                                     .words = app->words };
-    return http_add_routes(app->http, OVERVIEW_ROUTES, overview, err);
+    enum err_code rc = http_add_routes(app->http, OVERVIEW_ROUTES, overview, err);
+    if (!rc)
+        rc = learn_new(&config, &app->learn, err);
+    if (!rc)
+        rc = http_add_routes(app->http, LEARN_ROUTES, app->learn, err);
+    return rc ? rc : jobs_register(app->jobs, &kind, err);
+}
+
+void learn_room_stop(struct app *app)
+{
+    learn_free(app->learn);
+    app->learn = NULL;
 }

@@ -228,7 +228,7 @@ static const struct room ROOMS[] = {
     { "subjects", subjects_room_start, subjects_room_stop, NULL },
     { "warn",     warn_room_start,  warn_room_stop, NULL },
     { "watch",    watch_room_start, watch_room_stop, NULL },
-    { "learn",    learn_room_start, NULL,          NULL },
+    { "learn",    learn_room_start, learn_room_stop, NULL },
     { "ticker",   ticker_start,     ticker_stop,    NULL },
     { "work",     work_room_start,  work_room_stop, NULL }, /* after all that register consumers and kinds */
     { "control",  control_room_start, control_stop, NULL },

@@ -139,6 +139,9 @@ static void begin(struct world *world)
     (void)create(world, NULL, "ops.calendar",
                  "{\"code\":\"5x8\",\"name\":\"office\",\"hours\":\"mon-fri 09:00-17:00\"}");
     (void)create(world, NULL, "ops.calendar_day", "{\"day\":\"2026-11-23\",\"note\":\"nobody works\"}");
+    (void)create(world, NULL, "ops.calendar_day",
+                 "{\"day\":\"2026-11-24\",\"hours\":\"13:00-14:00 15:00-16:00\"}");
+    (void)create(world, NULL, "ops.calendar_day", "{\"day\":\"2026-11-25\",\"hours\":\"work\"}");
     const struct handle_config handle = { .store = world->store,
                                           .ids = &world->ids,
                                           .clock = &world->clock,
@@ -342,11 +345,11 @@ static void test_working_calendar(void **state)
         create(&world, &WU, "ops.ticket", "{\"title\":\"text\",\"service\":\"%lld\",\"level\":\"request\"}",
                (long long)world.other);
     one = look(&world, &WU, late);
-    assert_string_equal(text(clock_of(one.out, "contact"), "due_at"), "2026-11-24T16:00:00+08:00");
+    assert_string_equal(text(clock_of(one.out, "contact"), "due_at"), "2026-11-25T14:00:00+08:00");
     assert_int_equal(
         json_array_size(json_object_get(
             json_array_get(json_object_get(clock_of(one.clocks, "contact"), "pieces"), 0), "spans")),
-        2);
+        4);
     look_done(&one);
     end(&world);
 }

@@ -227,7 +227,7 @@ static enum err_code service_fn(struct tx *tx, void *arg, struct err *err)
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         (void)json_object_set_new(working->body, lists[i], json_array());
     struct clocks clocks = { working, record_str(service, "general_table") };
-    rc = put_months(working, tx, record_str(service, "code"), err);
+    rc = put_months(working, tx, record_str(service, "id"), err);
     if (!rc)
         rc = put_duties(working, tx, service, err);
     if (!rc)

@@ -7,6 +7,7 @@
 
 #define CALENDARS_MAX 200
 #define CODE_MAX 60
+#define RECORDS_BYTES_MAX ((size_t)64 << 20)
 
 struct set {
     struct sla_calendars calendars; /* first: what readers hold */
@@ -360,15 +361,21 @@ static enum err_code each_service(void *arg, int64_t id, const json_t *record, s
     return json_object_set_new(arg, text, service) ? err_nomem(err) : ERR_OK;
 }
 
+/* The records have an arena of their own: entity_each() takes it back after each, and what a reader keeps
+ * must not lie there. */
 static enum err_code walk(struct office *office, struct tx *tx, const json_t *clocks, const char *key,
                           bool needed, entity_each_fn each, void *arg, struct err *err)
 {
-    const struct entity_call call = { .entity = office->entity, .arena = tx_arena(tx) };
     const char *name = json_string_value(json_object_get(clocks, key));
     const struct entity_type *type = name ? entity_type_find(office->entity, name) : NULL;
+    const struct entity_call call = { .entity = office->entity,
+                                      .arena = type ? arena_new(RECORDS_BYTES_MAX) : NULL };
+    enum err_code rc;
     if (!type)
         return needed
                    ? err_set(err, ERR_NOT_FOUND, "sla.no_type", ARG_TEXT("type", name ? name : key), ARG_END)
                    : ERR_OK;
-    return entity_each(&call, tx, type, (struct str) { 0 }, each, arg, err);
+    rc = call.arena ? entity_each(&call, tx, type, (struct str) { 0 }, each, arg, err) : err_nomem(err);
+    arena_free(call.arena);
+    return rc;
 }

@@ -1,0 +1,308 @@
+/* report_test.c - the figures of a month from a real store, and the same figures in all three forms. */
+#include "base/xml.h"
+#include "crypto/keyring.h"
+#include "handle/flow/case_sql.h"
+#include "handle/handle.h"
+#include "learn/report.h"
+#include "observe/series/series.h"
+#include "platform/entity/entity.h"
+#include "test.h"
+#include "teststore.h"
+
+#include <unistd.h>
+
+#define MINUTE INT64_C(60000)
+#define HOUR (60 * MINUTE)
+
+struct world {
+    struct store *store;
+    struct clock clock;
+    struct ids ids;
+    struct arena *arena;
+    struct words *words;
+    struct key_ring *keys;
+    struct packs *packs;
+    struct entity *entity;
+    struct handle *handle;
+    struct series_store *series;
+    struct learn *learn;
+    int64_t service, check;
+    char dir[300];
+};
+
+static int64_t at(const char *text)
+{
+    int64_t ms = 0;
+    struct err err = { 0 };
+    test_ok(!clock_parse(str_from(text), &ms, &err), "%s", text);
+    return ms;
+}
+
+struct create {
+    struct world *world;
+    const char *type, *json;
+    int64_t id;
+};
+
+static enum err_code create_fn(struct tx *tx, void *arg, struct err *err)
+{
+    struct create *create = arg;
+    const struct entity_call call = { .entity = create->world->entity, .arena = tx_arena(tx) };
+    json_t *fields = json_loads(create->json, 0, NULL);
+    test_ok(fields != NULL, "%s", create->json);
+    const enum err_code rc = entity_create(&call, tx, entity_type_find(create->world->entity, create->type),
+                                           fields, &create->id, err);
+    json_decref(fields);
+    return rc;
+}
+
+static int64_t create(struct world *world, const char *type, const char *format, ...) PRINTF_LIKE(3, 4);
+
+static int64_t create(struct world *world, const char *type, const char *format, ...)
+{
+    char json[1000];
+    struct create one = { world, type, json, 0 };
+    struct err err = { 0 };
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(json, sizeof(json), format, args);
+    va_end(args);
+    teststore_ok(store_write(world->store, create_fn, &one, &err), &err, json);
+    return one.id;
+}
+
+static void begin(struct world *world)
+{
+    struct err err = { 0 };
+    struct findings findings;
+    char path[400], *packs_dir = strdup(test_file("packs"));
+    const char *dirs[] = { packs_dir };
+    memset(world, 0, sizeof(*world));
+    xml_init();
+    world->arena = arena_new((size_t)256 << 20);
+    clock_test_init(&world->clock, at("2026-11-10T09:00:00+08:00"));
+    ids_init(&world->ids, &world->clock, 1);
+    world->words = words_new();
+    for (int lang = 0; lang < LANG__COUNT; lang++) {
+        struct buf text;
+        (void)snprintf(path, sizeof(path), "words/%s.json", lang_name((enum lang)lang));
+        buf_init(&text, 4 << 20);
+        test_ok(!buf_read_file(&text, test_file(path), &err) &&
+                    !words_add(world->words, (enum lang)lang, buf_get(&text), &err),
+                "%s", err.id);
+        buf_done(&text);
+    }
+    (void)snprintf(path, sizeof(path), "%s/report-master", teststore_dir());
+    teststore_ok(key_ring_open(path, true, &world->keys, &err), &err, "keys");
+    world->store = teststore_open(teststore_url(), true, &world->clock);
+    test_ok(!findings_init(&findings, world->arena, &err), "findings");
+    const struct packs_config packs = { .dirs = dirs, .dirs_count = 1, .wanted = "ops" };
+    test_ok(!packs_load(&packs, &findings, &world->packs, &err), "%s", err.id);
+    const struct entity_config config = { .store = world->store,
+                                          .packs = world->packs,
+                                          .ids = &world->ids,
+                                          .clock = &world->clock,
+                                          .words = world->words,
+                                          .keys = world->keys };
+    test_ok(!entity_open(&config, &findings, &world->entity, &err), "%s", err.id);
+    test_ok(!entity_tables(world->entity, true, &findings, &err), "%s", err.id);
+    world->service = create(world, "ops.service",
+                            "{\"code\":\"s1\",\"name\":\"门户网站\",\"general_table\":\"*business\"}");
+    (void)create(world, "ops.sla",
+                 "{\"code\":\"g1\",\"general_table\":\"*business\",\"level\":\"1\",\"calendar\":"
+                 "\"always\",\"respond_min\":10,\"restore_min\":60}");
+    world->check = create(world, "ops.check",
+                          "{\"name\":\"首页\",\"kind\":\"http\",\"service\":\"%lld\",\"subject\":\"%lld\","
+                          "\"url\":\"http://127.0.0.1/\"}",
+                          (long long)world->service, (long long)world->service);
+    const struct handle_config handle = { .store = world->store,
+                                          .ids = &world->ids,
+                                          .clock = &world->clock,
+                                          .words = world->words,
+                                          .entity = world->entity,
+                                          .packs = world->packs };
+    test_ok(!handle_new(&handle, &findings, &world->handle, &err), "%s", err.id);
+    (void)snprintf(world->dir, sizeof(world->dir), "%s/report-series-%d", teststore_dir(),
+                   (int)world->ids.last % 997);
+    const struct series_config series = { .dir = world->dir, .clock = &world->clock };
+    teststore_ok(series_open(&series, &world->series, &err), &err, "series");
+    const struct learn_config learn = { world->store, world->entity, world->series, &world->clock,
+                                        world->words };
+    test_ok(!learn_new(&learn, &world->learn, &err), "%s", err.id);
+    free(packs_dir);
+}
+
+static void end(struct world *world)
+{
+    learn_free(world->learn);
+    series_close(world->series);
+    handle_free(world->handle);
+    entity_free(world->entity);
+    packs_free(world->packs);
+    store_close(world->store);
+    key_ring_free(world->keys);
+    words_free(world->words);
+    arena_free(world->arena);
+}
+
+/* A sample a minute of the last `minutes`; the first `down` of them are failures. */
+static void samples(struct world *world, int minutes, int down)
+{
+    static struct series_sample list[3000];
+    char id[24];
+    const struct series_label labels[] = { { STR("check"), { id, 0 } },
+                                           { STR("metric"), STR("up") },
+                                           { STR("node"), STR("local") } };
+    struct series_label with[3] = { labels[0], labels[1], labels[2] };
+    struct err err = { 0 };
+    int64_t series;
+    with[0].value.len = (size_t)snprintf(id, sizeof(id), "%lld", (long long)world->check);
+    teststore_ok(series_id(world->series, with, 3, &series, &err), &err, "series id");
+    for (int i = 0; i < minutes; i++)
+        list[i] = (struct series_sample) { .id = series,
+                                           .at_ms = world->clock.test_ms - (minutes - i) * MINUTE,
+                                           .kind = SERIES_I64,
+                                           .status = SERIES_GOOD,
+                                           .i64 = i >= down };
+    const struct series_batch batch = { .samples = list, .count = (size_t)minutes };
+    teststore_ok(series_append(world->series, &batch, NULL, &err), &err, "append");
+}
+
+static enum err_code alarm_fn(struct tx *tx, void *arg, struct err *err)
+{
+    struct world *world = arg;
+    char table[STORE_NAME_SIZE];
+    struct str sql;
+    const int64_t now = world->clock.test_ms;
+    enum err_code rc = tx_period(tx, "alarm", now, table, err);
+    if (rc)
+        return rc;
+    sql = arena_printf(
+        tx_arena(tx),
+        "INSERT INTO %s (id, alarm_key, subject, source, service, org, grade, title, value, state, "
+        "hold, hold_by, count, opened_ms, last_ms, cleared_ms, acked_ms, acked_by, told_ms, closed_ms, "
+        "escalated, flaps) VALUES (%lld, 'k', 0, 0, %lld, 0, 2, '首页打不开', '', 'closed', 'free', 0, 3, "
+        "%lld, %lld, %lld, 0, 0, 0, 0, 0, '');",
+        table, (long long)ids_next(&world->ids), (long long)world->service, (long long)now, (long long)now,
+        (long long)(now + 12 * MINUTE));
+    return tx_exec(tx, sql.ptr, err);
+}
+
+static const struct report *report_of(struct world *world, const char *month)
+{
+    const struct report *report = NULL;
+    struct err err = { 0 };
+    teststore_ok(learn_report(world->learn, NULL, LANG_ZH, world->service, str_from(month), world->arena,
+                              &report, &err),
+                 &err, "report");
+    return report;
+}
+
+static void test_month(void **state)
+{
+    struct world world;
+    struct err err = { 0 };
+    (void)state;
+    begin(&world);
+    samples(&world, 1000, 10);
+    teststore_ok(store_write(world.store, alarm_fn, &world, &err), &err, "alarm");
+    (void)create(&world, "ops.ticket", "{\"title\":\"a\",\"level\":\"1\",\"service\":\"%lld\"}",
+                 (long long)world.service);
+    world.clock.test_ms += 2 * HOUR; /* both clocks of it are broken */
+    (void)create(&world, "ops.ticket", "{\"title\":\"b\",\"level\":\"1\",\"service\":\"%lld\"}",
+                 (long long)world.service);
+
+    const struct report *report = report_of(&world, "2026-11");
+    assert_int_equal(report->days_count, 30);
+    assert_int_equal(report->total, 1000);
+    assert_int_equal(report->up, 990);
+    /* the night before 09:00 of the 10th: 540 samples of that day in China, the others of the 9th */
+    assert_int_equal(report->days[9].total, 540);
+    assert_int_equal(report->days[8].total, 460);
+    assert_int_equal(report->days[8].up, 450);
+    assert_int_equal(report->checks_count, 1);
+    test_ok(str_eq(report->checks[0].name, STR("首页")), "name of the check: %.*s",
+            STR_ARG(report->checks[0].name));
+    assert_int_equal(report->alarms_total, 1);
+    assert_int_equal(report->days[9].alarms, 1);
+    assert_int_equal(report->by_grade[1], 1);
+    assert_int_equal(report->tickets_total, 2);
+    assert_int_equal(report->open, 2);
+    assert_int_equal(report->missed, 2); /* of the first ticket, though no tick has told yet */
+    assert_int_equal(report->clocks[SLA_RESPOND].running, 1);
+    assert_int_equal(report_of(&world, "2026-10")->total, 0);
+    assert_int_equal(report_of(&world, "")->total, 1000); /* this month */
+
+    /* the same figures in all forms */
+    const struct report_view view = { world.words, LANG_ZH, world.arena };
+    json_t *json = NULL;
+    struct buf bytes;
+    test_ok(!report_json(report, &view, &json, &err), "%s", err.id);
+    test_ok(json_real_value(json_object_get(json_object_get(json, "summary"), "availability")) == 99.0,
+            "availability");
+    assert_int_equal(json_array_size(json_object_get(json, "days")), 30);
+    test_ok(json_is_null(json_object_get(json_array_get(json_object_get(json, "days"), 0), "availability")),
+            "a day without samples is no 100 %%");
+    json_decref(json);
+    buf_init(&bytes, 32 << 20);
+    test_ok(!report_paper(report, &view, &bytes, &err), "%s", err.id);
+    test_ok(str_starts(buf_get(&bytes), STR("%PDF-")), "PDF");
+    const char *keep = getenv("REPORT_TEST_FILE");
+    FILE *file = keep ? fopen(keep, "w") : NULL;
+    if (file) {
+        (void)fwrite(bytes.ptr, 1, bytes.len, file);
+        (void)fclose(file);
+    }
+    buf_clear(&bytes);
+    test_ok(!report_sheet(report, &view, &bytes, &err), "%s", err.id);
+    test_ok(str_starts(buf_get(&bytes), STR("PK")) &&
+                str_find(buf_get(&bytes), STR("xl/charts/chart2.xml")) > 0,
+            "a workbook with two charts");
+    buf_done(&bytes);
+    end(&world);
+}
+
+static void test_percent(void **state)
+{
+    static const struct {
+        int64_t part, whole;
+        const char *want;
+    } cases[] = { { 1, 1, "100.00" },
+                  { 99999, 100000, "99.99" },
+                  { 0, 5, "0.00" },
+                  { 0, 0, "" },
+                  { 1, 3, "33.33" },
+                  { 2, 3, "66.66" },
+                  { INT64_C(9000000000000), INT64_C(9000000000001), "99.99" } };
+    struct arena *arena = arena_new(1 << 16);
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const struct str got = report_percent(arena, cases[i].part, cases[i].whole);
+        test_ok(str_eq(got, str_from(cases[i].want)), "%.*s, want %s", STR_ARG(got), cases[i].want);
+    }
+    arena_free(arena);
+}
+
+static void test_bad(void **state)
+{
+    static const char *const months[] = { "2026", "2026-13", "2026-1", "x", "2026-11-01" };
+    struct world world;
+    (void)state;
+    begin(&world);
+    for (size_t i = 0; i < sizeof(months) / sizeof(months[0]); i++) {
+        const struct report *report = NULL;
+        struct err err = { 0 };
+        test_ok(learn_report(world.learn, NULL, LANG_ZH, world.service, str_from(months[i]), world.arena,
+                             &report, &err) == ERR_INVALID,
+                "%s", months[i]);
+        assert_string_equal(err.at.pointer, "/month");
+    }
+    const struct report *report = NULL;
+    struct err err = { 0 };
+    assert_int_equal(
+        learn_report(world.learn, NULL, LANG_ZH, 12345, STR("2026-11"), world.arena, &report, &err),
+        ERR_NOT_FOUND);
+    end(&world);
+}
+
+TEST_MAIN(TEST(test_month), TEST(test_percent), TEST(test_bad))
