@@ -16,6 +16,10 @@ static const struct cmd_entry COMMANDS[] = {
     { "feel", cmd_feel },
     { "sla", cmd_sla },
     { "user", cmd_user },
+    { "backup", cmd_backup },
+    { "restore", cmd_restore },
+    { "migrate", cmd_migrate },
+    { "audit", cmd_audit },
     { "version", cmd_version },
     { 0 },
 };

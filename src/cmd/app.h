@@ -27,6 +27,7 @@ struct queries;
 struct query_routes;
 struct notify;
 struct control;
+struct base;
 struct subjects;
 struct alarms;
 struct warn;
@@ -72,6 +73,7 @@ struct app {
     struct handle *handle;
     struct learn *learn;
     struct control *control;
+    struct base *base;
     struct subjects *subjects;
     struct alarms *alarms;
     struct warn *warn;

@@ -13,16 +13,17 @@ static int print_verdict(const struct cmd *cmd, const struct audit_verdict *verd
 {
     AUTO(arena_free_auto) struct arena *arena = arena_new(65536);
     struct err text;
-    (void)printf("lines %lld\nchains %lld\ncheckpoints %lld\n", (long long)verdict->lines, (long long)verdict->chains,
-                 (long long)verdict->checkpoints);
+    (void)printf("lines %lld\nchains %lld\ncheckpoints %lld\n", (long long)verdict->lines,
+                 (long long)verdict->chains, (long long)verdict->checkpoints);
     if (verdict->fault == AUDIT_GOOD) {
         (void)printf("verified\n");
         return CMD_OK;
     }
-    (void)printf("fault %s chain %lld seq %lld id %lld\n", audit_fault_name(verdict->fault), (long long)verdict->chain,
-                 (long long)verdict->seq, (long long)verdict->id);
+    (void)printf("fault %s chain %lld seq %lld id %lld\n", audit_fault_name(verdict->fault),
+                 (long long)verdict->chain, (long long)verdict->seq, (long long)verdict->id);
     (void)err_set(&text, ERR_CONFLICT, "audit.fault", ARG_TEXT("fault", audit_fault_name(verdict->fault)),
-                  ARG_INT("chain", verdict->chain), ARG_INT("seq", verdict->seq), ARG_INT("id", verdict->id), ARG_END);
+                  ARG_INT("chain", verdict->chain), ARG_INT("seq", verdict->seq), ARG_INT("id", verdict->id),
+                  ARG_END);
     return cmd_fail(cmd, &text);
 }
 
@@ -46,7 +47,7 @@ int cmd_audit(struct cmd *cmd, int argc, char **argv)
     if (!rc)
         rc = audit_verify(app.store, app.keys, &verdict, &err);
     exit_status = rc ? cmd_fail(cmd, &err) : print_verdict(cmd, &verdict);
-    keys_room_stop(&app);
+    keys_room_close(&app);
     store_close(app.store);
     app_done(&app);
     return exit_status;

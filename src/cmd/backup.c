@@ -30,10 +30,24 @@ enum err_code cmd_passphrase(const char *path, struct arena *arena, struct str *
     return rc;
 }
 
-static void say_counts(const struct backup_counts *counts, char *out, size_t size)
+static json_t *counts_json(const struct backup_counts *counts)
 {
-    (void)snprintf(out, size, "tables %lld\nrows %lld\nseries %lld\nalarm-log %lld\nfiles %lld", (long long)counts->tables,
-                   (long long)counts->rows, (long long)counts->series, (long long)counts->alarm_records, (long long)counts->files);
+    return json_pack("{s:I, s:I, s:I, s:I, s:I}", "tables", (json_int_t)counts->tables, "rows",
+                     (json_int_t)counts->rows, "series", (json_int_t)counts->series, "alarm-log",
+                     (json_int_t)counts->alarm_records, "files", (json_int_t)counts->files);
+}
+
+static void print_counts(const json_t *counts)
+{
+    static const char *const names[] = { "tables", "rows", "series", "alarm-log", "files" };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        (void)printf("%s %lld\n", names[i], (long long)json_integer_value(json_object_get(counts, names[i])));
+}
+
+static enum err_code io_error(struct err *err, const char *path)
+{
+    return err_set(err, errno == ENOSPC || errno == EDQUOT ? ERR_DISK_FULL : ERR_IO, "file.write",
+                   ARG_TEXT("path", path), ARG_ERRNO(errno), ARG_END);
 }
 
 static void default_key_file(const struct app *app, char *out, size_t size)
@@ -44,77 +58,97 @@ static void default_key_file(const struct app *app, char *out, size_t size)
         (void)snprintf(out, size, "%.2000s/keys/master.key", app->data);
 }
 
-/* ---- in the server ---- */
-
-enum err_code backup_control(void *ctx, const json_t *args, int fd, struct control_reply *reply, int *out_exit,
-                             struct err *err)
+/* The file appears under its name when all of it is on the disk. */
+static enum err_code make_file(struct app *app, const char *path, struct str passphrase,
+                               struct series_store *series, bool alone, json_t **out, struct err *err)
 {
-    struct app *app = ctx;
-    char key_file[2200], text[400];
+    char key_file[2200], temp[2200];
     struct backup_counts counts;
-    const char *passphrase = json_string_value(json_object_get(args, "passphrase"));
-    if (fd < 0)
-        return err_set(err, ERR_INVALID, "control.unknown", ARG_TEXT("name", "backup"), ARG_END);
     default_key_file(app, key_file, sizeof key_file);
     const struct backup_options options = { .data = app->data,
                                             .store = app->store,
-                                            .series = app_series(app),
+                                            .series = series,
                                             .clock = app->clock,
                                             .key_file = key_file,
-                                            .passphrase = str_from(passphrase ? passphrase : "") };
-    const enum err_code rc = backup_once(app, &options, fd, &counts, err);
+                                            .passphrase = passphrase };
+    if (snprintf(temp, sizeof temp, "%s.part", path) >= (int)sizeof temp)
+        return err_set(err, ERR_LIMIT, "base.too_long", ARG_INT("max", (int64_t)sizeof temp), ARG_END);
+    const int fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return io_error(err, temp);
+    enum err_code rc =
+        alone ? backup_write(&options, fd, &counts, err) : backup_once(app, &options, fd, &counts, err);
+    (void)close(fd);
+    if (!rc && rename(temp, path) != 0)
+        rc = io_error(err, path);
     if (rc)
-        return rc;
-    say_counts(&counts, text, sizeof text);
-    control_say(reply, "%s", text);
-    *out_exit = CMD_OK;
-    return ERR_OK;
+        (void)unlink(temp);
+    else
+        *out = counts_json(&counts);
+    return rc;
 }
+
+/* ---- in the server ---- */
+
+static enum err_code op_backup(struct app *app, const json_t *args, json_t **out, struct err *err)
+{
+    const char *path = json_string_value(json_object_get(args, "path"));
+    const char *passphrase = json_string_value(json_object_get(args, "passphrase"));
+    if (!path || path[0] != '/')
+        return err_set(err, ERR_INVALID, "control.unknown", ARG_TEXT("op", "backup"), ARG_END);
+    return make_file(app, path, str_from(passphrase ? passphrase : ""), app_series(app), false, out, err);
+}
+
+const struct control_op BACKUP_OPS[] = { { "backup", op_backup }, { 0 } };
 
 /* ---- the subcommand ---- */
 
-static enum err_code from_directory(struct cmd *cmd, int fd, struct str passphrase, struct err *err)
+static enum err_code from_directory(struct cmd *cmd, const char *path, struct str passphrase, json_t **out,
+                                    struct err *err)
 {
     struct app app;
-    char key_file[2200], text[400];
-    struct backup_counts counts;
     enum err_code rc = app_init(&app, cmd, true, err);
     if (!rc)
         rc = store_room_open(&app, err);
-    if (!rc) {
-        default_key_file(&app, key_file, sizeof key_file);
-        const struct backup_options options = { .data = app.data, .store = app.store, .clock = app.clock, .key_file = key_file, .passphrase = passphrase };
-        rc = backup_write(&options, fd, &counts, err);
-    }
-    if (!rc) {
-        say_counts(&counts, text, sizeof text);
-        (void)printf("%s\n", text);
-    }
+    if (!rc)
+        rc = make_file(&app, path, passphrase, NULL, true, out, err);
     store_close(app.store);
     app_done(&app);
     return rc;
 }
 
-static enum err_code make(struct cmd *cmd, const char *path, struct str passphrase, int *out_exit, struct err *err)
+/* The server has a working directory of its own. */
+static enum err_code absolute(const char *path, char *out, size_t size, struct err *err)
 {
-    char temp[2200];
+    char here[2048] = "";
+    if (path[0] != '/' && !getcwd(here, sizeof here))
+        return io_error(err, path);
+    if (snprintf(out, size, "%s%s%s", here, here[0] ? "/" : "", path) >= (int)size)
+        return err_set(err, ERR_LIMIT, "base.too_long", ARG_INT("max", (int64_t)size), ARG_END);
+    return ERR_OK;
+}
+
+static enum err_code make(struct cmd *cmd, const char *path, struct str passphrase, struct arena *arena,
+                          struct err *err)
+{
+    char full[2100];
     struct stat st;
-    if (snprintf(temp, sizeof temp, "%s.part", path) >= (int)sizeof temp)
-        return err_set(err, ERR_LIMIT, "base.too_long", ARG_INT("max", (int64_t)sizeof temp), ARG_END);
+    json_t *counts = NULL;
     if (stat(cmd->data, &st) != 0)
-        return err_set(err, ERR_NOT_FOUND, "file.open", ARG_TEXT("path", cmd->data), ARG_ERRNO(errno), ARG_END);
-    const int fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return err_set(err, ERR_IO, "file.open", ARG_TEXT("path", temp), ARG_ERRNO(errno), ARG_END);
-    enum err_code rc = control_call(cmd->data, "backup", json_pack("{s:s}", "passphrase", passphrase.ptr ? passphrase.ptr : ""), fd,
-                                    out_exit, err);
-    if (rc == ERR_NOT_FOUND)
-        rc = from_directory(cmd, fd, passphrase, err);
-    (void)close(fd);
-    if (!rc && rename(temp, path) != 0)
-        rc = err_set(err, ERR_IO, "file.write", ARG_TEXT("path", path), ARG_ERRNO(errno), ARG_END);
+        return err_set(err, ERR_NOT_FOUND, "file.open", ARG_TEXT("path", cmd->data), ARG_ERRNO(errno),
+                       ARG_END);
+    enum err_code rc = absolute(path, full, sizeof full, err);
     if (rc)
-        (void)unlink(temp);
+        return rc;
+    rc = control_call(
+        cmd->data, "backup",
+        json_pack("{s:s, s:s}", "path", full, "passphrase", passphrase.ptr ? passphrase.ptr : ""), arena,
+        &counts, err);
+    if (rc == ERR_NOT_FOUND)
+        rc = from_directory(cmd, full, passphrase, &counts, err);
+    if (!rc)
+        print_counts(counts);
+    json_decref(counts);
     return rc;
 }
 
@@ -139,6 +173,6 @@ int cmd_backup(struct cmd *cmd, int argc, char **argv)
     if (!rc && with_keys)
         rc = cmd_passphrase(passphrase_file, arena, &passphrase, &err);
     if (!rc)
-        rc = make(cmd, words[0], passphrase, &exit_status, &err);
+        rc = make(cmd, words[0], passphrase, arena, &err);
     return rc ? cmd_fail(cmd, &err) : exit_status;
 }

@@ -29,7 +29,7 @@ struct work {
     char temp[PATH_SIZE]; /* DIR/backup.tmp: copies that stand still */
     struct backup_counts counts;
     json_t *tables; /* of the manifest: {"TABLE": rows} */
-    int64_t sealed;  /* fields that need the master keys */
+    int64_t sealed; /* fields that need the master keys */
     struct arena *arena;
     const struct dump_table *table;
     struct buf chunk;
@@ -40,7 +40,8 @@ struct work {
 
 static enum err_code io_error(struct err *err, const char *path)
 {
-    return err_set(err, errno == ENOSPC || errno == EDQUOT ? ERR_DISK_FULL : ERR_IO, "file.open", ARG_TEXT("path", path), ARG_ERRNO(errno), ARG_END);
+    return err_set(err, errno == ENOSPC || errno == EDQUOT ? ERR_DISK_FULL : ERR_IO, "file.open",
+                   ARG_TEXT("path", path), ARG_ERRNO(errno), ARG_END);
 }
 
 static void remove_tree(const char *path)
@@ -68,8 +69,11 @@ static enum err_code copy_file(const char *from, const char *to, struct err *err
     AUTO(mem_free_auto) char *piece = mem_alloc(1, COPY_PIECE);
     if (!piece)
         return err_nomem(err);
-    const int in = open(from, O_RDONLY | O_CLOEXEC), out = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    enum err_code rc = in < 0 ? (errno == ENOENT ? ERR_OK : io_error(err, from)) : out < 0 ? io_error(err, to) : ERR_OK;
+    const int in = open(from, O_RDONLY | O_CLOEXEC),
+              out = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    enum err_code rc = in < 0    ? (errno == ENOENT ? ERR_OK : io_error(err, from))
+                       : out < 0 ? io_error(err, to)
+                                 : ERR_OK;
     while (!rc && in >= 0) {
         const ssize_t n = read(in, piece, COPY_PIECE);
         if (n < 0 && errno == EINTR)
@@ -172,7 +176,8 @@ static enum err_code count_files(const char *path, struct backup_counts *counts,
         char below[PATH_SIZE];
         struct stat st;
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
-            snprintf(below, sizeof below, "%s/%s", path, entry->d_name) >= (int)sizeof below || lstat(below, &st) != 0)
+            snprintf(below, sizeof below, "%s/%s", path, entry->d_name) >= (int)sizeof below ||
+            lstat(below, &st) != 0)
             continue;
         if (S_ISDIR(st.st_mode)) {
             rc = count_files(below, counts, err);
@@ -217,7 +222,8 @@ static enum err_code count_series(const char *path, const struct clock *clock, s
     return ERR_OK;
 }
 
-enum err_code backup_count(const char *data, const struct clock *clock, struct backup_counts *out, struct err *err)
+enum err_code backup_count(const char *data, const struct clock *clock, struct backup_counts *out,
+                           struct err *err)
 {
     char path[PATH_SIZE];
     *out = (struct backup_counts) { 0 };
@@ -269,21 +275,26 @@ static enum err_code on_row(void *arg, struct str line, struct err *err)
 
 static enum err_code add_columns(struct work *work, struct err *err)
 {
-    static const char *const types[] = { [STMT_I64] = "i64", [STMT_F64] = "f64", [STMT_TEXT] = "text", [STMT_BLOB] = "blob" };
+    static const char *const types[] = {
+        [STMT_I64] = "i64", [STMT_F64] = "f64", [STMT_TEXT] = "text", [STMT_BLOB] = "blob"
+    };
     char name[ARCHIVE_NAME_MAX];
     json_t *columns = json_array();
     for (int i = 0; i < work->table->count; i++) {
         const struct dump_column *column = &work->table->columns[i];
-        (void)json_array_append_new(columns, json_pack("{s:s%, s:s, s:b, s:i}", "name", column->name.ptr, column->name.len, "type",
-                                                       types[column->type], "not_null", column->not_null, "key", column->key));
+        (void)json_array_append_new(columns, json_pack("{s:s%, s:s, s:b, s:i}", "name", column->name.ptr,
+                                                       column->name.len, "type", types[column->type],
+                                                       "not_null", column->not_null, "key", column->key));
     }
     (void)snprintf(name, sizeof name, "sql/%.*s.columns.json", STR_ARG(work->table->name));
     return add_json(work, name, columns, err);
 }
 
-static enum err_code tell(const struct work *work, int64_t done, int64_t total, struct str what, struct err *err)
+static enum err_code tell(const struct work *work, int64_t done, int64_t total, struct str what,
+                          struct err *err)
 {
-    return work->options->progress ? work->options->progress(work->options->arg, done, total, what, err) : ERR_OK;
+    return work->options->progress ? work->options->progress(work->options->arg, done, total, what, err)
+                                   : ERR_OK;
 }
 
 static enum err_code sql_fn(struct tx *tx, void *arg, struct err *err)
@@ -361,10 +372,13 @@ static enum err_code write_all(struct work *work, int64_t now, struct err *err)
 {
     char at[CLOCK_TEXT_SIZE], from[PATH_SIZE], to[PATH_SIZE];
     (void)clock_text(now, 0, at);
-    enum err_code rc = add_json(work, "bihuan-backup.json",
-                                json_pack("{s:i, s:s, s:s, s:s}", "format", 1, "program", BIHUAN_VERSION, "backend",
-                                          store_backend_name(store_backend(work->options->store)), "at", at),
-                                err);
+    enum err_code rc =
+        add_json(work, "bihuan-backup.json",
+                 json_pack("{s:i, s:s, s:s, s:s}", "format", 1, "program", BIHUAN_VERSION, "backend",
+                           store_backend_name(store_backend(work->options->store)), "at", at),
+                 err);
+    if (!rc && work->options->passphrase.len)
+        rc = add_keys(work, err);
     if (!rc)
         rc = copy_alarms(work, COPY_CURSORS, err);
     if (!rc) {
@@ -391,14 +405,12 @@ static enum err_code write_all(struct work *work, int64_t now, struct err *err)
         if (!rc)
             rc = add_tree(work, BACKUP_FOLDERS[i], err);
     }
-    if (!rc && work->options->passphrase.len)
-        rc = add_keys(work, err);
     if (!rc)
         rc = add_json(work, "manifest.json",
                       json_pack("{s:O, s:I, s:I, s:I, s:I, s:I}", "tables", work->tables, "series",
-                                (json_int_t)counts.series, "alarm_records", (json_int_t)counts.alarm_records, "files",
-                                (json_int_t)counts.files, "file_bytes", (json_int_t)counts.bytes, "sealed_rows",
-                                (json_int_t)work->sealed),
+                                (json_int_t)counts.series, "alarm_records", (json_int_t)counts.alarm_records,
+                                "files", (json_int_t)counts.files, "file_bytes", (json_int_t)counts.bytes,
+                                "sealed_rows", (json_int_t)work->sealed),
                       err);
     return rc ? rc : archive_end(work->writer, err);
 }

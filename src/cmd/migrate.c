@@ -9,7 +9,8 @@ static enum err_code migrate(struct app *app, bool apply, struct migrate_report 
 {
     enum err_code rc = store_room_open(app, err);
     if (!rc)
-        rc = store_migrate(app->store, STORE_MIGRATIONS, STORE_MIGRATIONS_COUNT, apply ? MIGRATE_ALL : MIGRATE_LOOK, report, err);
+        rc = store_migrate(app->store, STORE_MIGRATIONS, STORE_MIGRATIONS_COUNT,
+                           apply ? MIGRATE_ALL : MIGRATE_LOOK, report, err);
     store_close(app->store);
     app->store = NULL;
     return rc;

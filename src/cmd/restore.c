@@ -29,7 +29,7 @@ struct work {
     struct arena *arena; /* of names and columns */
     struct archive_reader *reader;
     struct str passphrase;
-    struct buf bytes; /* of the entry */
+    struct buf bytes;        /* of the entry */
     struct dump_table table; /* whose rows come now */
     char name[ARCHIVE_NAME_MAX + 1];
     int64_t size, loaded;
@@ -47,7 +47,8 @@ static enum err_code corrupt(struct err *err)
 
 static enum err_code io_error(struct err *err, const char *path)
 {
-    return err_set(err, errno == ENOSPC || errno == EDQUOT ? ERR_DISK_FULL : ERR_IO, "file.write", ARG_TEXT("path", path), ARG_ERRNO(errno), ARG_END);
+    return err_set(err, errno == ENOSPC || errno == EDQUOT ? ERR_DISK_FULL : ERR_IO, "file.write",
+                   ARG_TEXT("path", path), ARG_ERRNO(errno), ARG_END);
 }
 
 /* ---- the target ---- */
@@ -64,7 +65,8 @@ static enum err_code check_empty(const char *data, struct err *err)
         for (size_t i = 0; i < sizeof allowed / sizeof *allowed; i++)
             known |= strcmp(entry->d_name, allowed[i]) == 0;
         if (!known)
-            rc = err_set(err, ERR_CONFLICT, "restore.not_empty", ARG_TEXT("path", data), ARG_TEXT("name", entry->d_name), ARG_END);
+            rc = err_set(err, ERR_CONFLICT, "restore.not_empty", ARG_TEXT("path", data),
+                         ARG_TEXT("name", entry->d_name), ARG_END);
     }
     if (dir)
         (void)closedir(dir);
@@ -73,7 +75,12 @@ static enum err_code check_empty(const char *data, struct err *err)
 
 static enum err_code entity_tables_make(struct app *app, struct err *err)
 {
-    const struct entity_config config = { .store = app->store, .packs = app->packs, .ids = &app->ids, .clock = app->clock, .words = app->words, .keys = app->keys };
+    const struct entity_config config = { .store = app->store,
+                                          .packs = app->packs,
+                                          .ids = &app->ids,
+                                          .clock = app->clock,
+                                          .words = app->words,
+                                          .keys = app->keys };
     struct findings findings;
     enum err_code rc = findings_init(&findings, app->arena, err);
     if (!rc)
@@ -93,6 +100,14 @@ static enum err_code clear_fn(struct tx *tx, void *arg, struct err *err)
     return rc;
 }
 
+/* Those that are there, or came with the backup; else new ones. */
+static enum err_code keys_make(struct app *app, struct err *err)
+{
+    char path[PATH_SIZE];
+    (void)snprintf(path, sizeof path, "%.2000s/keys/master.key", app->data);
+    return key_ring_open(app->conf.key_file ? app->conf.key_file : path, true, &app->keys, err);
+}
+
 /* Every table of the program and of the packs, and no row. */
 static enum err_code prepare_store(struct work *work, struct err *err)
 {
@@ -102,11 +117,13 @@ static enum err_code prepare_store(struct work *work, struct err *err)
     if (!rc)
         rc = store_migrate(app->store, STORE_MIGRATIONS, STORE_MIGRATIONS_COUNT, MIGRATE_LOOK, &report, err);
     if (!rc && !report.was_empty)
-        rc = err_set(err, ERR_CONFLICT, "restore.not_empty", ARG_TEXT("path", "--database"), ARG_TEXT("name", "store_migration"), ARG_END);
+        rc = err_set(err, ERR_CONFLICT, "restore.not_empty", ARG_TEXT("path", "--database"),
+                     ARG_TEXT("name", "store_migration"), ARG_END);
     if (!rc)
         rc = store_migrate(app->store, STORE_MIGRATIONS, STORE_MIGRATIONS_COUNT, MIGRATE_ALL, NULL, err);
     if (!rc)
-        rc = keys_room_open(app, err);
+        rc = keys_make(app, err);
+    app->demo = true; /* whatever packs there are: the rows of all of them may be in it */
     if (!rc)
         rc = packs_start(app, err);
     if (!rc)
@@ -154,7 +171,8 @@ static enum err_code columns_entry(struct work *work, struct str table, struct e
         struct dump_column *column = &work->table.columns[i];
         const char *name = "", *type = "";
         int not_null = 0;
-        if (rc || json_unpack(one, "{s:s, s:s, s:b, s:i}", "name", &name, "type", &type, "not_null", &not_null, "key", &column->key) != 0) {
+        if (rc || json_unpack(one, "{s:s, s:s, s:b, s:i}", "name", &name, "type", &type, "not_null",
+                              &not_null, "key", &column->key) != 0) {
             rc = rc ? rc : corrupt(err);
             break;
         }
@@ -247,7 +265,8 @@ static enum err_code keys_entry(struct work *work, struct err *err)
     struct buf plain;
     enum err_code rc = read_entry(work, err);
     work->has_keys = true;
-    if (rc || !work->passphrase.len || access(work->app->conf.key_file ? work->app->conf.key_file : "", F_OK) == 0)
+    if (rc || !work->passphrase.len ||
+        access(work->app->conf.key_file ? work->app->conf.key_file : "", F_OK) == 0)
         return rc;
     buf_init(&plain, (size_t)1 << 20);
     rc = passphrase_open(work->passphrase, buf_get(&work->bytes), &plain, err);
@@ -255,7 +274,7 @@ static enum err_code keys_entry(struct work *work, struct err *err)
     if (!rc && mkdir(path, 0700) != 0 && errno != EEXIST)
         rc = io_error(err, path);
     (void)snprintf(path, sizeof path, "%.2000s/keys/master.key", work->app->data);
-    if (!rc)
+    if (!rc && access(path, F_OK) != 0)
         rc = disk_replace(NULL, path, plain.ptr, plain.len, err);
     buf_done(&plain);
     return rc;
@@ -264,6 +283,13 @@ static enum err_code keys_entry(struct work *work, struct err *err)
 static enum err_code entry(struct work *work, struct err *err)
 {
     const struct str name = str_from(work->name);
+    if (str_eq(name, STR("keys.sealed"))) /* stands before all that may need them */
+        return keys_entry(work, err);
+    if (!work->prepared) {
+        const enum err_code rc = prepare_store(work, err);
+        if (rc)
+            return rc;
+    }
     if (str_eq(name, STR("manifest.json"))) {
         const enum err_code rc = read_entry(work, err);
         if (!rc)
@@ -272,8 +298,6 @@ static enum err_code entry(struct work *work, struct err *err)
     }
     if (str_starts(name, STR("sql/")))
         return sql_entry(work, err);
-    if (str_eq(name, STR("keys.sealed")))
-        return keys_entry(work, err);
     for (int i = 0; BACKUP_FOLDERS[i]; i++)
         if (str_starts(name, str_from(BACKUP_FOLDERS[i])) && name.ptr[strlen(BACKUP_FOLDERS[i])] == '/')
             return file_entry(work, err);
@@ -296,8 +320,6 @@ static enum err_code read_archive(struct work *work, int fd, struct err *err)
             rc = err_set(err, ERR_UNSUPPORTED, "restore.format", ARG_INT("format", format), ARG_END);
         json_decref(head);
     }
-    if (!rc)
-        rc = prepare_store(work, err);
     while (!rc && !(rc = archive_next(work->reader, work->name, &work->size, err)))
         rc = entry(work, err);
     if (rc == ERR_NOT_FOUND && work->manifest)
@@ -309,7 +331,8 @@ static enum err_code read_archive(struct work *work, int fd, struct err *err)
 
 static void compare(struct work *work, const char *what, int64_t backup, int64_t here)
 {
-    (void)printf("%-40s %12lld %12lld %s\n", what, (long long)backup, (long long)here, backup == here ? "ok" : "DIFFERS");
+    (void)printf("%-40s %12lld %12lld %s\n", what, (long long)backup, (long long)here,
+                 backup == here ? "ok" : "DIFFERS");
     work->differ += backup != here;
 }
 
@@ -338,7 +361,8 @@ static enum err_code compare_all(struct work *work, struct err *err)
     if (rc)
         return rc;
     compare(work, "series", json_integer_value(json_object_get(work->manifest, "series")), here.series);
-    compare(work, "alarm-log", json_integer_value(json_object_get(work->manifest, "alarm_records")), here.alarm_records);
+    compare(work, "alarm-log", json_integer_value(json_object_get(work->manifest, "alarm_records")),
+            here.alarm_records);
     compare(work, "files", json_integer_value(json_object_get(work->manifest, "files")), here.files);
     return ERR_OK;
 }
@@ -351,9 +375,6 @@ static bool keys_missing(struct work *work)
     struct err err;
     if (!work->sealed.ptr)
         return false;
-    keys_room_stop(app);
-    if (keys_room_open(app, &err) || !app->keys)
-        return true;
     buf_init(&plain, (size_t)1 << 20);
     const bool missing = unseal(app->keys, STR("?"), work->sealed, &plain, &err) == ERR_NOT_FOUND;
     buf_done(&plain);
@@ -369,8 +390,9 @@ static int restore(struct cmd *cmd, const char *path, struct str passphrase)
     buf_init(&work.bytes, CHUNK_MAX);
     store_deadline_set(clock_mono(&CLOCK_SYSTEM) + RESTORE_DEADLINE_MS);
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
-    enum err_code rc = fd < 0 ? err_set(&err, ERR_NOT_FOUND, "file.open", ARG_TEXT("path", path), ARG_ERRNO(errno), ARG_END)
-                              : check_empty(cmd->data, &err);
+    enum err_code rc =
+        fd < 0 ? err_set(&err, ERR_NOT_FOUND, "file.open", ARG_TEXT("path", path), ARG_ERRNO(errno), ARG_END)
+               : check_empty(cmd->data, &err);
     app = (struct app) { .lock_fd = -1 };
     if (!rc)
         rc = app_init(&app, cmd, true, &err);
@@ -382,6 +404,7 @@ static int restore(struct cmd *cmd, const char *path, struct str passphrase)
         rc = compare_all(&work, &err);
     if (rc) {
         exit_status = cmd_fail(cmd, &err);
+        exit_status = rc == ERR_CORRUPT ? CMD_USAGE : exit_status; /* a damaged file is unreadable input */
     } else if (work.differ) {
         exit_status = CMD_NO;
     } else if (keys_missing(&work)) {
@@ -390,10 +413,9 @@ static int restore(struct cmd *cmd, const char *path, struct str passphrase)
         exit_status = CMD_NO;
     }
     archive_reader_free(work.reader);
-    if (work.prepared)
-        entity_free(app.entity);
+    entity_free(app.entity);
     packs_stop(&app);
-    keys_room_stop(&app);
+    keys_room_close(&app);
     store_close(app.store);
     app_done(&app);
     json_decref(work.manifest);

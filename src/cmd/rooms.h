@@ -10,6 +10,16 @@ void jobs_room_stop(struct app *app);
 MUST_CHECK enum err_code work_room_start(struct app *app, struct err *err);
 void work_room_stop(struct app *app);
 
+/* rooms_base.c: backups by schedule; after jobs. */
+MUST_CHECK enum err_code base_room_start(struct app *app, struct err *err);
+/* For subcommands: the store as it is, and the keys when they are there (else app->keys stays NULL). */
+MUST_CHECK enum err_code store_room_open(struct app *app, struct err *err);
+MUST_CHECK enum err_code keys_room_open(struct app *app, struct err *err);
+void keys_room_close(struct app *app);
+/* The running series, or NULL. */
+struct series_store;
+struct series_store *app_series(struct app *app);
+
 /* rooms_notify.c: behind entity, whose records channels and templates are. */
 MUST_CHECK enum err_code notify_room_start(struct app *app, struct err *err);
 void notify_room_stop(struct app *app);

@@ -1,6 +1,7 @@
 /* serve.c - bihuan serve: the rooms in the order in which they start, and the life of the process. */
 #include "base/log.h"
 #include "cmd/app.h"
+#include "cmd/backup.h"
 #include "cmd/commands.h"
 #include "cmd/control.h"
 #include "cmd/control_ops.h"
@@ -200,7 +201,7 @@ static enum err_code listen_reload(struct app *app, struct err *err)
 }
 
 /* What subcommands may ask a running server; one table a file. */
-static const struct control_op *const CONTROL_OPS[] = { USER_OPS, TABLE_OPS, NULL };
+static const struct control_op *const CONTROL_OPS[] = { USER_OPS, BACKUP_OPS, TABLE_OPS, NULL };
 
 static enum err_code control_room_start(struct app *app, struct err *err)
 {
@@ -229,6 +230,7 @@ static const struct room ROOMS[] = {
     { "warn",     warn_room_start,  warn_room_stop, NULL },
     { "watch",    watch_room_start, watch_room_stop, NULL },
     { "learn",    learn_room_start, learn_room_stop, NULL },
+    { "base",     base_room_start,  NULL,           NULL },
     { "ticker",   ticker_start,     ticker_stop,    NULL },
     { "work",     work_room_start,  work_room_stop, NULL }, /* after all that register consumers and kinds */
     { "control",  control_room_start, control_stop, NULL },

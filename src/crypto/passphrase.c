@@ -15,17 +15,19 @@
 #define KEY_LEN 32
 #define PLAIN_MAX ((size_t)16 << 20)
 
-static enum err_code derive(struct str passphrase, const unsigned char *salt, unsigned char key[KEY_LEN], struct err *err)
+static enum err_code derive(struct str passphrase, const unsigned char *salt, unsigned char key[KEY_LEN],
+                            struct err *err)
 {
-    const int rc = argon2id_hash_raw(3, 65536, 1, passphrase.ptr, passphrase.len, salt, SALT_LEN, key, KEY_LEN);
+    const int rc =
+        argon2id_hash_raw(3, 65536, 1, passphrase.ptr, passphrase.len, salt, SALT_LEN, key, KEY_LEN);
     if (rc == ARGON2_MEMORY_ALLOCATION_ERROR)
         return err_nomem(err);
     return rc == ARGON2_OK ? ERR_OK : err_set(err, ERR_INTERNAL, "base.internal", ARG_END);
 }
 
 /* Runs AES-256-GCM; when opening, `tag` is compared, else made. */
-static bool gcm(bool seal, const unsigned char *key, const unsigned char *nonce, struct str in, unsigned char *out,
-                unsigned char tag[TAG_LEN])
+static bool gcm(bool seal, const unsigned char *key, const unsigned char *nonce, struct str in,
+                unsigned char *out, unsigned char tag[TAG_LEN])
 {
     EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
     int len = 0, last = 0;

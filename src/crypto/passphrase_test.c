@@ -15,11 +15,13 @@ static void test_round_trip(void **state)
     test_ok(!passphrase_open(STR("correct horse battery"), buf_get(&sealed), &plain, &err), "opened");
     test_ok(str_eq(buf_get(&plain), secret), "the same");
     buf_clear(&plain);
-    test_ok(passphrase_open(STR("correct horse batterz"), buf_get(&sealed), &plain, &err) == ERR_FORBIDDEN && !plain.len,
+    test_ok(passphrase_open(STR("correct horse batterz"), buf_get(&sealed), &plain, &err) == ERR_FORBIDDEN &&
+                !plain.len,
             "wrong passphrase");
     for (size_t at = 0; at < sealed.len; at += 9) {
         sealed.ptr[at] ^= 1;
-        test_ok(passphrase_open(STR("correct horse battery"), buf_get(&sealed), &plain, &err) != ERR_OK && !plain.len,
+        test_ok(passphrase_open(STR("correct horse battery"), buf_get(&sealed), &plain, &err) != ERR_OK &&
+                    !plain.len,
                 "changed at %d", (int)at);
         sealed.ptr[at] ^= 1;
     }

@@ -103,6 +103,26 @@ static enum err_code tables_fn(struct tx *tx, void *arg, struct err *err)
     return tables_sync(tables->entity, tx, tables->apply, tables->findings, err);
 }
 
+static enum err_code rebuild_fn(struct tx *tx, void *arg, struct err *err)
+{
+    const struct entity_type *type = arg;
+    enum err_code rc = text_drop(tx, type->table.ptr, err);
+    if (!rc)
+        rc = text_create(tx, type, err);
+    return rc ? rc : text_fill(tx, type, err);
+}
+
+enum err_code entity_search_rebuild(struct entity *entity, struct err *err)
+{
+    enum err_code rc = ERR_OK;
+    for (int i = 0; i < types_count(entity->types) && !rc; i++) {
+        const struct entity_type *type = types_at(entity->types, i);
+        if (type->search_count)
+            rc = store_write(entity->config.store, rebuild_fn, (void *)(uintptr_t)type, err);
+    }
+    return rc;
+}
+
 enum err_code entity_tables(struct entity *entity, bool apply, struct findings *findings, struct err *err)
 {
     struct tables tables = { entity, findings, apply, findings->count, findings->more };

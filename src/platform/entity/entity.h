@@ -50,6 +50,8 @@ const struct entity_type *entity_type_find(const struct entity *entity, const ch
  * nothing is changed and every difference is a finding. */
 MUST_CHECK enum err_code entity_tables(struct entity *entity, bool apply, struct findings *findings,
                                        struct err *err);
+/* Makes the search indexes anew from the records, one transaction a type: after a restore. */
+MUST_CHECK enum err_code entity_search_rebuild(struct entity *entity, struct err *err);
 /* Loads data/ (and demo/ when asked) of packs whose version or files are new in this store. */
 MUST_CHECK enum err_code entity_load_data(struct entity *entity, bool demo, struct findings *findings,
                                           struct err *err);

@@ -1,0 +1,176 @@
+/* rooms_base.c - see rooms.h: what subcommands open by themselves, and backups by schedule.
+ */
+#include "base/log.h"
+#include "cmd/backup.h"
+#include "cmd/rooms.h"
+#include "crypto/keyring.h"
+#include "observe/observe.h"
+#include "platform/jobs/jobs.h"
+#include "store/store.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define KEEP_MAX 1000
+
+enum err_code store_room_open(struct app *app, struct err *err)
+{
+    const struct store_config config = { .url = app->cmd->database,
+                                         .data_dir = app->data,
+                                         .readers = (int)app->conf.readers,
+                                         .writers = (int)app->conf.writers };
+    char path[2200];
+    (void)snprintf(path, sizeof path, "%.2000s", app->data);
+    if (!app->cmd->database && access(path, F_OK) != 0)
+        return err_set(err, ERR_NOT_FOUND, "file.open", ARG_TEXT("path", path), ARG_ERRNO(errno), ARG_END);
+    return store_open(&config, &app->store, err);
+}
+
+enum err_code keys_room_open(struct app *app, struct err *err)
+{
+    char path[2200];
+    (void)snprintf(path, sizeof path, "%.2000s/keys/master.key", app->data);
+    const char *file = app->conf.key_file ? app->conf.key_file : path;
+    return access(file, F_OK) == 0 ? key_ring_open(file, false, &app->keys, err) : ERR_OK;
+}
+
+void keys_room_close(struct app *app)
+{
+    key_ring_free(app->keys);
+    app->keys = NULL;
+}
+
+struct series_store *app_series(struct app *app)
+{
+    return app->observe ? observe_series(app->observe) : NULL;
+}
+
+/* ---- backups of the running server: one at a time ---- */
+
+struct base {
+    pthread_mutex_t lock;
+    bool busy;
+};
+
+enum err_code backup_once(struct app *app, const struct backup_options *options, int fd,
+                          struct backup_counts *counts, struct err *err)
+{
+    struct base *base = app->base;
+    (void)pthread_mutex_lock(&base->lock);
+    const bool busy = base->busy;
+    base->busy = true;
+    (void)pthread_mutex_unlock(&base->lock);
+    if (busy)
+        return err_set(err, ERR_BUSY, "backup.busy", ARG_END);
+    const enum err_code rc = backup_write(options, fd, counts, err);
+    (void)pthread_mutex_lock(&base->lock);
+    base->busy = false;
+    (void)pthread_mutex_unlock(&base->lock);
+    return rc;
+}
+
+static enum err_code on_progress(void *arg, int64_t done, int64_t total, struct str what, struct err *err)
+{
+    job_progress(arg, done, total, what);
+    return job_check(arg, err);
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* The names sort by time; the oldest beyond `keep` go. */
+static void keep_newest(const char *folder, int64_t keep, struct arena *arena)
+{
+    const char **names = arena_alloc(arena, KEEP_MAX, sizeof *names);
+    int count = 0;
+    DIR *dir = names ? opendir(folder) : NULL;
+    struct dirent *entry;
+    while (dir && (entry = readdir(dir)) && count < KEEP_MAX) {
+        const struct str name = str_from(entry->d_name);
+        if (str_starts(name, STR("bihuan-")) && str_ends(name, STR(".tar.zst")))
+            names[count++] = arena_str(arena, name).ptr;
+        if (count && !names[count - 1])
+            count--;
+    }
+    if (dir)
+        (void)closedir(dir);
+    if (count)
+        qsort(names, (size_t)count, sizeof *names, by_text);
+    for (int i = 0; i < count - (int)keep; i++) {
+        char path[2600];
+        (void)snprintf(path, sizeof path, "%.2200s/%.300s", folder, names[i]);
+        (void)unlink(path);
+    }
+}
+
+/* params: {"folder": where (default DIR/backups), "keep": how many (default 7)} */
+static enum err_code backup_job(void *arg, struct job *job, struct err *err)
+{
+    struct app *app = arg;
+    struct backup_counts counts;
+    char folder[2200], path[2600], temp[2610], at[CLOCK_TEXT_SIZE], result[300];
+    const char *where = NULL;
+    json_int_t keep = 7;
+    const struct str params = job_params(job);
+    json_t *json = json_loadb(params.ptr, params.len, 0, NULL);
+    (void)json_unpack(json, "{s?s, s?I}", "folder", &where, "keep", &keep);
+    if (where)
+        (void)snprintf(folder, sizeof folder, "%.2000s", where);
+    else
+        (void)snprintf(folder, sizeof folder, "%.2000s/backups", app->data);
+    json_decref(json);
+    keep = keep < 1 ? 1 : keep > KEEP_MAX / 2 ? KEEP_MAX / 2 : keep;
+    (void)clock_text(clock_now(app->clock) / 1000 * 1000, 0, at);
+    for (char *c = at; *c; c++)
+        if (*c == ':')
+            *c = '-';
+    (void)snprintf(path, sizeof path, "%s/bihuan-%.19s.tar.zst", folder, at);
+    (void)snprintf(temp, sizeof temp, "%s.part", path);
+    if (mkdir(folder, 0700) != 0 && errno != EEXIST)
+        return err_set(err, ERR_IO, "file.open", ARG_TEXT("path", folder), ARG_ERRNO(errno), ARG_END);
+    const int fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return err_set(err, ERR_IO, "file.open", ARG_TEXT("path", temp), ARG_ERRNO(errno), ARG_END);
+    const struct backup_options options = { .data = app->data,
+                                            .store = app->store,
+                                            .series = app_series(app),
+                                            .clock = app->clock,
+                                            .progress = on_progress,
+                                            .arg = job };
+    enum err_code rc = backup_once(app, &options, fd, &counts, err);
+    (void)close(fd);
+    if (!rc && rename(temp, path) != 0)
+        rc = err_set(err, ERR_IO, "file.write", ARG_TEXT("path", path), ARG_ERRNO(errno), ARG_END);
+    if (rc) {
+        (void)unlink(temp);
+        return rc;
+    }
+    keep_newest(folder, keep, job_arena(job));
+    const int len = snprintf(
+        result, sizeof result, "{\"tables\":%lld,\"rows\":%lld,\"series\":%lld,\"files\":%lld}",
+        (long long)counts.tables, (long long)counts.rows, (long long)counts.series, (long long)counts.files);
+    return job_result(job, (struct str) { result, (size_t)len }, err);
+}
+
+/* ---- the room ---- */
+
+enum err_code base_room_start(struct app *app, struct err *err)
+{
+    struct base *base = arena_alloc(app->arena, 1, sizeof *base);
+    if (!base)
+        return err_nomem(err);
+    (void)pthread_mutex_init(&base->lock, NULL);
+    app->base = base;
+    const struct job_kind backup = {
+        .name = "core.backup", .run = backup_job, .arg = app, .alone = true, .schedule = "30 2 * * *"
+    };
+    return jobs_register(app->jobs, &backup, err);
+}
