@@ -294,7 +294,7 @@ static enum err_code get_probes(struct request *req, struct reply *reply, struct
         return rc;
     struct collect_stats stats;
     collect_stats_get(ctx->collect, &stats);
-    json_t *local = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I}", "id", "local", "name", "local", "state",
+    json_t *local = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I}", "id", "1", "name", "本机", "state",
                               "online", "checks", (json_int_t)stats.checks, "results", (json_int_t)stats.done,
                               "late", (json_int_t)stats.lag_over_200ms, "dropped", (json_int_t)stats.dropped);
     if (!local || json_array_insert_new(list, 0, local)) {

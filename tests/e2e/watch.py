@@ -97,14 +97,16 @@ with Server() as server:
     check('the node registers and is ready', probe.ready() and f'node {node}' in probe.lines, probe.lines)
     check('the token is good only once',
           stranger.post('/api/probe/v1/register', {'token': token, 'version': '1'}).status == 401)
-    shown = {one['id']: one for one in admin.get('core/probes').json['items']}
-    check('it is shown as online, beside this server', shown[node]['state'] == 'online' and 'local' in shown, shown)
+    listed = admin.get('core/probes').json['items']
+    shown = {one['id']: one for one in listed}
+    check('each node is listed once', len(shown) == len(listed) == 2, listed)
+    check('it is shown as online, beside this server', shown[node]['state'] == 'online' and '1' in shown, shown)
 
     # ---- checks ----
     record = {'name': 'site', 'kind': 'http', 'url': f'http://127.0.0.1:{target.port}/', 'interval_s': 1,
-              'timeout_s': 1, 'expect_body': 'all is well', 'nodes': ['local', node]}
+              'timeout_s': 1, 'expect_body': 'all is well', 'nodes': ['1', node]}
     for change, pointer in (({'url': 'gopher://x/'}, '/url'), ({'timeout_s': 5}, '/timeout_s'),
-                            ({'expect_regex': '('}, '/expect_regex'), ({'nodes': ['x y']}, '/nodes')):
+                            ({'expect_regex': '('}, '/expect_regex'), ({'nodes': ['4711']}, '/nodes')):
         answer = admin.post('ops/check', {**record, **change})
         check(f'refused when it is written: {change}', answer.status == 422
               and answer.json['errors'][0]['pointer'] == pointer, answer)
@@ -191,7 +193,7 @@ with Server() as server:
 
     # ---- changes are increments ----
     now = admin.get(f'ops/check/{site}')
-    answer = admin.patch(f'ops/check/{site}', {'nodes': ['local']}, version=now.headers['ETag'])
+    answer = admin.patch(f'ops/check/{site}', {'nodes': ['1']}, version=now.headers['ETag'])
     check('the node is taken off', answer.status == 200, answer)
     check('its results go', until(lambda: list(places()) == ['local']), places())
     check('then it can be removed', until(lambda: admin.delete(f'core/probes/{node}').status == 204))

@@ -230,7 +230,7 @@ static enum err_code read_nodes(const json_t *record, struct entry *entry, struc
             (void)err_set(err, ERR_INVALID, "probe.node", ARG_TEXT("node", text ? text : ""), ARG_END);
             return err_pointer(err, STR("/nodes"));
         }
-        entry->nodes[entry->info.nodes++] = node;
+        entry->nodes[entry->info.nodes++] = node == CHECK_LOCAL_ROW ? CHECK_LOCAL : node;
     }
     if (count == 0)
         entry->nodes[entry->info.nodes++] = CHECK_LOCAL;

@@ -12,7 +12,8 @@
 #include <jansson.h>
 
 #define CHECK_NODES_MAX 50
-#define CHECK_LOCAL 0 /* the node that is this server */
+#define CHECK_LOCAL 0     /* the node that is this server ... */
+#define CHECK_LOCAL_ROW 1 /* ... which records name by this id, so that it can be chosen like the others */
 
 struct checks;
 struct check_info;

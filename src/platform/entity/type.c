@@ -28,6 +28,7 @@ const struct entity_relation ENTITY_RELATIONS[] = {
     { "core.user", "app_user", "name", "login" },
     { "core.subject", "subject", "name", "code" },
     { "core.case", "cases", "title", "number" },
+    { "core.probe", "probe_node", "name", "name" },
     { 0 },
 };
 
