@@ -36,10 +36,12 @@ static void call_literal(struct feel_eval *ev, const struct feel_function *fn, c
     for (size_t i = 0; i < fn->captured_count; i++)
         locals[literal->captures[i].slot] = fn->captured[i];
     const struct feel_program *outer = ev->program;
+    const struct node *outer_node = ev->node;
     struct frame frame = { ev, NULL, locals };
     ev->program = fn->program;
     node_eval(literal->body, &frame, out);
     ev->program = outer;
+    ev->node = outer_node;
 }
 
 static void call_program(struct feel_eval *ev, const struct feel_function *fn, const struct feel_value *args,
@@ -220,6 +222,7 @@ void eval_builtin(const struct node *node, struct frame *frame, struct feel_valu
     struct feel_value few[ARGS_ON_STACK];
     const struct feel_value *args = eval_args(node, frame, few);
     struct feel_value result = feel_null();
+    frame->ev->node = node;
     if (args && !frame->ev->stopped) {
         if (node->regex)
             regex_call(frame->ev, node->regex, node->builtin, args, node->count, &result);
@@ -234,6 +237,7 @@ void eval_call(const struct node *node, struct frame *frame, struct feel_value *
     struct feel_value few[ARGS_ON_STACK], function, result = feel_null();
     node_eval(node->subject, frame, &function);
     const struct feel_value *args = eval_args(node, frame, few);
+    frame->ev->node = node;
     if (args && !frame->ev->stopped) {
         if (node->names)
             ev_call_named(frame->ev, &function, node->names, args, node->count, &result);

@@ -23,6 +23,7 @@ void feel_eval_init(struct feel_eval *ev, struct arena *arena)
     ev->stopped = ERR_OK;
     ev->stopped_id = NULL;
     ev->program = NULL;
+    ev->node = NULL;
 }
 
 void ev_stop(struct feel_eval *ev, enum err_code code, const char *id)
@@ -63,7 +64,7 @@ static void warn_at(struct feel_eval *ev, const char *id, struct str what, const
 
 void feel_warn(struct feel_eval *ev, const char *id, struct str what)
 {
-    warn_at(ev, id, what, NULL);
+    warn_at(ev, id, what, ev->node);
 }
 
 void ev_warn(struct feel_eval *ev, const char *id, const char *what, const struct node *node)
@@ -442,6 +443,7 @@ static void run(const struct feel_program *program, struct feel_eval *ev, const 
 {
     struct feel_value few[LOCALS_ON_STACK], *locals = few, result;
     const struct feel_program *outer = ev->program;
+    const struct node *outer_node = ev->node;
     if (!outer) {
         ev->steps = 0;
         ev->depth = 0;
@@ -454,10 +456,12 @@ static void run(const struct feel_program *program, struct feel_eval *ev, const 
     if (!ev->stopped) {
         struct frame frame = { ev, inputs, locals };
         ev->program = program;
+        ev->node = NULL;
         ev->depth += program->root->height;
         node_eval(program->root, &frame, &result);
         ev->depth -= program->root->height;
         ev->program = outer;
+        ev->node = outer_node;
     }
     *out = ev->stopped ? feel_null() : result;
 }

@@ -254,6 +254,7 @@ const struct feel_type *feel_type_of(struct arena *arena, const struct feel_valu
 void feel_type_print(struct buf *buf, const struct feel_type *type);
 
 struct feel_eval;
+struct node;
 
 /* `value instance of type`: null is an instance of Null and Any only. */
 bool feel_instance_of(struct feel_eval *ev, const struct feel_value *value, const struct feel_type *type);
@@ -364,6 +365,7 @@ struct feel_eval {
     enum err_code stopped;
     const char *stopped_id;
     const struct feel_program *program;
+    const struct node *node; /* the call under way, for the position of warnings */
 };
 
 void feel_eval_init(struct feel_eval *ev, struct arena *arena);

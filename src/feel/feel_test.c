@@ -347,6 +347,34 @@ static void test_syntax_errors(void **state)
     }
 }
 
+static void test_warnings(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *id, *what;
+        int line, column;
+    } cases[] = {
+        { "1 +\n  \"a\"", "feel.operands", "+", 1, 1 },
+        { "[1,\n number(\"x\")]", "feel.no_result", "number", 2, 2 },
+        { "sort([1, 2], function(a, b)\n a + substring(b, 1))", "feel.no_result", "substring", 2, 6 },
+        { "{a: 1}.b", "feel.no_field", "b", 1, 1 },
+        { "2 * nobody", "feel.unknown_name_null", "nobody", 1, 5 },
+        { "1(2)", "feel.no_function", "number", 1, 1 },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct bench bench;
+        setup(&bench);
+        (void)evaluate(&bench, cases[i].text, FEEL_NAMES_OPEN, NULL);
+        const struct feel_warning *warning = bench.ev.warnings;
+        test_ok(bench.ev.warnings_count > 0 && strcmp(warning->id, cases[i].id) == 0 &&
+                    str_eq(warning->what, str_from(cases[i].what)) && warning->line == cases[i].line &&
+                    warning->column == cases[i].column,
+                "%s: %s %.*s %d:%d", cases[i].text, bench.ev.warnings_count ? warning->id : "none",
+                STR_ARG(warning->what), warning->line, warning->column);
+        arena_free(bench.arena);
+    }
+}
+
 static void repeated(struct buf *buf, const char *text, int count)
 {
     for (int i = 0; i < count; i++)
@@ -628,6 +656,6 @@ static void test_out_of_memory(void **state)
 
 TEST_MAIN(TEST(test_arithmetic), TEST(test_logic), TEST(test_names), TEST(test_functions),
           TEST(test_temporal), TEST(test_lists), TEST(test_text), TEST(test_ranges_and_types),
-          TEST(test_syntax_errors), TEST(test_limits), TEST(test_inputs_and_natives), TEST(test_unary_tests),
-          TEST(test_simple_tests), TEST(test_many), TEST(test_json), TEST(test_coerce),
-          TEST(test_builtin_table), TEST(test_out_of_memory))
+          TEST(test_syntax_errors), TEST(test_warnings), TEST(test_limits), TEST(test_inputs_and_natives),
+          TEST(test_unary_tests), TEST(test_simple_tests), TEST(test_many), TEST(test_json),
+          TEST(test_coerce), TEST(test_builtin_table), TEST(test_out_of_memory))
