@@ -11,6 +11,7 @@
 #include "platform/decision/decision.h"
 #include "store/store.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -306,8 +307,18 @@ static void wait_for_the_end(struct app *app, const sigset_t *signals)
     }
 }
 
+/* Large blocks (password hashes, results) go back to the system at once, and threads share a few heaps:
+ * else the process keeps what its busiest second needed. */
+static void tune_memory(void)
+{
+    (void)mallopt(M_MMAP_THRESHOLD, 512 << 10);
+    (void)mallopt(M_TRIM_THRESHOLD, 1 << 20);
+    (void)mallopt(M_ARENA_MAX, 4);
+}
+
 int cmd_serve(struct cmd *cmd, int argc, char **argv)
 {
+    tune_memory();
     struct app app;
     struct err err;
     int exit_status = CMD_OK;

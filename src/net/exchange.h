@@ -43,6 +43,7 @@ struct exchange {
     enum phase phase;
     struct match match; /* match.route NULL: none found */
     bool other_method;  /* the path is known, the method is not */
+    bool is_page;       /* a path outside /api without a route: a file or the application */
     int64_t began_ms;   /* mono */
     bool counted;       /* in server->active */
 

@@ -369,10 +369,8 @@ static enum MHD_Result answer_page(struct exchange *x)
 {
     struct http_server *server = x->req.server;
     enum MHD_Result queued = MHD_NO;
-    if (!str_eq(x->req.method, STR("GET")) && !x->head_only) {
-        x->close = true;
+    if (!str_eq(x->req.method, STR("GET")) && !x->head_only)
         return refuse(x, ERR_UNSUPPORTED, "http.method", 0);
-    }
     if (statics_answer(server->statics, x, &queued)) {
         x->phase = PHASE_DONE;
         link_enter(server, x->link, LINK_SEND);
@@ -417,8 +415,8 @@ static enum MHD_Result begin(struct exchange *x)
         x->close = true;
         return refuse(x, ERR_TOO_LARGE, "http.body_large", x->body_max);
     }
-    if (found != ROUTER_FOUND && !is_api(req->path) && !x->other_method)
-        return answer_page(x);
+    /* Answered when the request is whole: the library closes the connection of an earlier answer. */
+    x->is_page = found != ROUTER_FOUND && !is_api(req->path) && !x->other_method;
     const bool has_body = announced > 0 || request_header(req, "Transfer-Encoding").len;
     if (x->match.route && x->match.route->flags & ROUTE_UPLOAD && has_body && *x->match.route->permission)
         return to_worker(x, PHASE_ASK, job_ask);
@@ -449,6 +447,8 @@ static void take_body(struct exchange *x, const char *data, size_t size)
 static enum MHD_Result complete(struct exchange *x)
 {
     upload_end(x);
+    if (x->is_page)
+        return answer_page(x);
     if (x->body_over)
         return refuse(x, ERR_TOO_LARGE, "http.body_large", x->body_max);
     if (x->body.failed)
