@@ -33,6 +33,7 @@ struct link {
     _Atomic int state; /* enum link_state */
     _Atomic int64_t since_ms, bytes;
     bool ended; /* the guard has shut it down */
+    int gone;   /* how often the guard saw that the peer has hung up */
 };
 
 struct exchange {
