@@ -13,6 +13,7 @@ enum err_code handle_room_start(struct app *app, struct err *err)
                                           .packs = app->packs,
                                           .outbox = app->outbox,
                                           .audit = app->audit,
+                                          .notify = app->notify,
                                           .bus = app->bus,
                                           .server = app->http,
                                           .alarm_type = STR("ops.ticket") };

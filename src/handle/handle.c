@@ -5,6 +5,7 @@
 #include "handle/handle_sql.h"
 #include "handle/inbox/inbox.h"
 #include "handle/sla/office.h"
+#include "handle/tell.h"
 #include "platform/audit/audit.h"
 #include "platform/bus/outbox.h"
 #include "platform/entity/entity.h"
@@ -511,6 +512,8 @@ enum err_code handle_new(const struct handle_config *config, struct findings *fi
         };
         rc = outbox_register(config->outbox, &consumer, err);
     }
+    if (!rc)
+        rc = tell_register(handle, err);
     if (!rc && config->bus)
         rc = bus_subscribe(config->bus, "record.*", on_record, handle, &handle->bus_handle, err);
     if (!rc && config->server)

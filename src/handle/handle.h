@@ -15,6 +15,7 @@ struct outbox;
 struct audit;
 struct bus;
 struct http_server;
+struct notify;
 
 struct handle_config {
     struct store *store;
@@ -25,6 +26,7 @@ struct handle_config {
     const struct packs *packs;
     struct outbox *outbox;      /* NULL = no messages (tests, subcommands) */
     struct audit *audit;        /* NULL = not audited (tests) */
+    struct notify *notify;      /* NULL = nobody is told of tasks and deadlines */
     struct bus *bus;            /* NULL = calendars are read once */
     struct http_server *server; /* NULL = no routes */
     struct str alarm_type;      /* what an alarm opens: "ops.ticket"; empty = nothing */

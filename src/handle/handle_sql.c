@@ -27,6 +27,17 @@ int64_t user_by_login_sql(struct tx *tx, struct str login)
     return stmt_step(stmt, &row, &err) || !row ? 0 : stmt_i64(stmt, 0);
 }
 
+enum lang user_lang_sql(struct tx *tx, int64_t user)
+{
+    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
+    bool row = false;
+    struct err err;
+    if (tx_prepare(tx, "SELECT lang FROM app_user WHERE id = ?1", &stmt, &err))
+        return LANG_ZH;
+    stmt_bind_i64(stmt, 1, user);
+    return stmt_step(stmt, &row, &err) || !row ? LANG_ZH : lang_from(stmt_text(stmt, 0));
+}
+
 int role_users_sql(struct tx *tx, struct str role, int64_t *out_users, int max)
 {
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;

@@ -8,6 +8,8 @@
 struct str user_name_sql(struct tx *tx, int64_t user, struct arena *arena);
 /* The active user of that login, or 0. */
 int64_t user_by_login_sql(struct tx *tx, struct str login);
+/* The user's language; Chinese when there is no such user. */
+enum lang user_lang_sql(struct tx *tx, int64_t user);
 /* Active users with that role; returns how many. */
 int role_users_sql(struct tx *tx, struct str role, int64_t *out_users, int max);
 /* Organisation, grid, subject and starter of a case; false when it is not there. */

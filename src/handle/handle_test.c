@@ -7,7 +7,9 @@
 #include "handle/inbox/inbox_sql.h"
 #include "handle/sla/office.h"
 #include "platform/bus/outbox.h"
+#include "platform/notify/notify.h"
 #include "platform/entity/entity.h"
+#include "platform/identity/principal.h"
 #include "test.h"
 #include "teststore.h"
 
@@ -23,6 +25,7 @@ struct world {
     struct packs *packs;
     struct entity *entity;
     struct outbox *outbox;
+    struct notify *notify;
     struct handle *handle;
     int64_t service, other;
 };
@@ -95,12 +98,22 @@ static void begin(struct world *world)
     char path[300];
     memset(world, 0, sizeof(*world));
     xml_init();
-    dirs[0] = test_file("packs");
-    dirs[0] = strdup(dirs[0]);
+    static char packs_dir[500]; /* test_file() uses its buffer again */
+    (void)snprintf(packs_dir, sizeof(packs_dir), "%s", test_file("packs"));
+    dirs[0] = packs_dir;
     world->arena = arena_new((size_t)256 << 20);
     clock_test_init(&world->clock, at("2026-11-20T09:00:00+08:00"));
     ids_init(&world->ids, &world->clock, 1);
     world->words = words_new();
+    for (int lang = 0; lang < LANG__COUNT; lang++) {
+        struct buf text;
+        (void)snprintf(path, sizeof(path), "words/%s.json", lang_name((enum lang)lang));
+        buf_init(&text, 4 << 20);
+        test_ok(!buf_read_file(&text, test_file(path), &err) &&
+                    !words_add(world->words, (enum lang)lang, buf_get(&text), &err),
+                "%s", err.id);
+        buf_done(&text);
+    }
     (void)snprintf(path, sizeof(path), "%s/handle-master", teststore_dir());
     teststore_ok(key_ring_open(path, true, &world->keys, &err), &err, "keys");
     world->store = teststore_open(teststore_url(), true, &world->clock);
@@ -120,6 +133,12 @@ static void begin(struct world *world)
     test_ok(!entity_tables(world->entity, true, &findings, &err), "%s %s", err.id, err.args[0].text);
     teststore_ok(outbox_new(world->store, &world->ids, NULL, STR("test"), &world->outbox, &err), &err,
                  "outbox");
+    const struct notify_config notify = { .store = world->store,
+                                          .ids = &world->ids,
+                                          .outbox = world->outbox,
+                                          .words = world->words,
+                                          .clock = &world->clock };
+    teststore_ok(notify_new(&notify, &world->notify, &err), &err, "notify");
     world->service = create(world, NULL, "ops.service",
                             "{\"code\":\"s1\",\"name\":\"Portal\",\"general_table\":"
                             "\"*business\",\"org\":\"2\"}");
@@ -149,6 +168,7 @@ static void begin(struct world *world)
                                           .entity = world->entity,
                                           .packs = world->packs,
                                           .outbox = world->outbox,
+                                          .notify = world->notify,
                                           .alarm_type = STR("ops.ticket") };
     const enum err_code rc = handle_new(&handle, &findings, &world->handle, &err);
     test_ok(!rc, "%s %s: %s", err.id, err.args[0].text, findings.count ? findings.items[0].args[1].text : "");
@@ -157,6 +177,7 @@ static void begin(struct world *world)
 static void end(struct world *world)
 {
     handle_free(world->handle);
+    notify_free(world->notify);
     outbox_free(world->outbox);
     entity_free(world->entity);
     packs_free(world->packs);
@@ -354,8 +375,9 @@ static void test_working_calendar(void **state)
     end(&world);
 }
 
-static struct inbox_row rows[INBOX_MAX];
+static struct inbox_item rows[INBOX_MAX];
 struct inbox {
+    struct arena *arena; /* texts of rows, beyond the transaction */
     struct inbox_query query;
     int count;
     int64_t counted;
@@ -372,13 +394,18 @@ static enum err_code inbox_fn(struct tx *tx, void *arg, struct err *err)
         rc = inbox_count(tx, &inbox->query, &inbox->counted, &inbox->exact, err);
     if (!rc)
         rc = inbox_due(tx, inbox->query.who, 10, inbox->due, &inbox->due_count, err);
+    for (int i = 0; !rc && i < inbox->count; i++) {
+        rows[i].title = arena_str(inbox->arena, rows[i].title);
+        rows[i].level = arena_str(inbox->arena, rows[i].level);
+        rows[i].service_name = arena_str(inbox->arena, rows[i].service_name);
+    }
     return rc;
 }
 
 static struct inbox inbox_of(struct world *world, const struct principal *who, bool mine, int64_t due,
                              int64_t id, int limit)
 {
-    struct inbox inbox = { .query = { who, mine, TASK_OPEN, due, id, limit } };
+    struct inbox inbox = { .arena = world->arena, .query = { who, mine, TASK_OPEN, due, id, limit } };
     struct err err = { 0 };
     teststore_ok(store_read(world->store, inbox_fn, &inbox, &err), &err, "inbox");
     return inbox;
@@ -474,4 +501,48 @@ static void test_alarm_opens_one_ticket(void **state)
     end(&world);
 }
 
-TEST_MAIN(TEST(test_ticket), TEST(test_working_calendar), TEST(test_inbox), TEST(test_alarm_opens_one_ticket))
+static enum err_code notices_fn(struct tx *tx, void *arg, struct err *err)
+{
+    return tx_query_i64(tx, "SELECT COUNT(*) FROM notice WHERE user_id = 77", arg, err);
+}
+
+static int64_t notices(struct world *world)
+{
+    struct err err = { 0 };
+    int64_t count = 0;
+    int done = 0;
+    do
+        teststore_ok(outbox_run_due(world->outbox, &done, &err), &err, "deliver");
+    while (done);
+    teststore_ok(store_read(world->store, notices_fn, &count, &err), &err, "count");
+    return count;
+}
+
+/* Who opens a case is asked to confirm it: a task by name.  A deadline that nears or breaks is told as well.
+ */
+static void test_people_are_told(void **state)
+{
+    struct world world;
+    struct err err = { 0 };
+    int done = 0;
+    int64_t dead = 0;
+    (void)state;
+    begin(&world);
+    const int64_t id =
+        create(&world, &LI, "ops.ticket", "{\"title\":\"t\",\"service\":\"%lld\",\"level\":\"1\"}",
+               (long long)world.service);
+    assert_int_equal(notices(&world), 0);
+    for (int i = 0; i < 3; i++)
+        complete(&world, &PRINCIPAL_SELF, id, NULL, NULL,
+                 i == 2 ? "{\"cause\":\"a\",\"solution\":\"b\"}" : NULL);
+    assert_int_equal(notices(&world), 1); /* to confirm */
+    world.clock.test_ms += 8 * 60 * MINUTE + 1;
+    teststore_ok(case_tick(handle_room(world.handle), world.store, 100, &done, &err), &err, "tick");
+    assert_int_equal(notices(&world), 2); /* the report is broken */
+    teststore_ok(outbox_dead_count(world.outbox, &dead, &err), &err, "dead");
+    assert_int_equal(dead, 0);
+    end(&world);
+}
+
+TEST_MAIN(TEST(test_ticket), TEST(test_working_calendar), TEST(test_inbox), TEST(test_alarm_opens_one_ticket),
+          TEST(test_people_are_told))

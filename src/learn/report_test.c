@@ -14,6 +14,13 @@
 #define MINUTE INT64_C(60000)
 #define HOUR (60 * MINUTE)
 
+/* What fontconfig keeps for the life of the process is not ours. */
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void)
+{
+    return "leak:libfontconfig\nleak:libpango\nleak:libcairo";
+}
+
 struct world {
     struct store *store;
     struct clock clock;

@@ -342,6 +342,13 @@ enum err_code task_user_has(struct tx *tx, int64_t task, int64_t user, bool *out
     return stmt_step(stmt, out_has, err);
 }
 
+enum err_code task_users(struct tx *tx, int64_t task, int64_t *out_users, int *out_count, int max,
+                         struct err *err)
+{
+    return list_ids(tx, "SELECT user_id FROM task_user WHERE task_id = ?1 ORDER BY user_id LIMIT ?2", task,
+                    max, out_users, out_count, max, err);
+}
+
 /* ---- timers ---- */
 
 enum err_code flow_timer_insert(struct tx *tx, const struct timer_row *row, struct err *err)

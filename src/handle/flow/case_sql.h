@@ -76,6 +76,9 @@ MUST_CHECK enum err_code task_load(struct tx *tx, int64_t id, struct task_row *o
 MUST_CHECK enum err_code task_list(struct tx *tx, int64_t case_id, struct task_row **out, int *out_count,
                                    struct err *err);
 MUST_CHECK enum err_code task_user_add(struct tx *tx, int64_t task, int64_t user, struct err *err);
+/* Those who were added, at most `max`. */
+MUST_CHECK enum err_code task_users(struct tx *tx, int64_t task, int64_t *out_users, int *out_count, int max,
+                                    struct err *err);
 MUST_CHECK enum err_code task_user_has(struct tx *tx, int64_t task, int64_t user, bool *out_has,
                                        struct err *err);
 

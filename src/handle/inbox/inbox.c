@@ -191,7 +191,7 @@ static enum err_code list_fn(struct tx *tx, void *arg, struct err *err)
 {
     struct listing *listing = arg;
     const int64_t now = clock_now(handle_config(listing->reading.handle)->clock);
-    struct inbox_row *rows = arena_alloc(tx_arena(tx), INBOX_MAX, sizeof(*rows));
+    struct inbox_item *rows = arena_alloc(tx_arena(tx), INBOX_MAX, sizeof(*rows));
     json_t *items;
     int count = 0;
     enum err_code rc = rows ? inbox_list(tx, &listing->query, rows, &count, err) : err_nomem(err);

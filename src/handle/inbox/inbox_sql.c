@@ -234,7 +234,7 @@ static struct str kept(struct tx *tx, struct stmt *stmt, int column)
     return copy.ptr ? copy : STR("");
 }
 
-enum err_code inbox_list(struct tx *tx, const struct inbox_query *query, struct inbox_row *out,
+enum err_code inbox_list(struct tx *tx, const struct inbox_query *query, struct inbox_item *out,
                          int *out_count, struct err *err)
 {
     struct build *b = arena_alloc(tx_arena(tx), 1, sizeof(*b));
@@ -273,12 +273,12 @@ enum err_code inbox_list(struct tx *tx, const struct inbox_query *query, struct 
         rc = build_prepare(b, tx, &stmt, err);
     }
     while (!rc && count < query->limit) {
-        struct inbox_row *row = &out[count];
+        struct inbox_item *row = &out[count];
         bool more = false;
         rc = stmt_step(stmt, &more, err);
         if (rc || !more)
             break;
-        *row = (struct inbox_row) {
+        *row = (struct inbox_item) {
             .task = { .id = stmt_i64(stmt, 0),
                       .case_id = stmt_i64(stmt, 1),
                       .token = stmt_i64(stmt, 2),

@@ -10,7 +10,7 @@ struct inbox_query {
     int64_t after_due, after_id; /* keyset; 0, 0 = from the start */
     int limit;
 };
-struct inbox_row {
+struct inbox_item {
     struct task_row task;
     bool claimable;
     struct str type, number, title, case_state, level, service_name;
@@ -19,7 +19,7 @@ struct inbox_row {
 };
 #define INBOX_MAX 200
 /* Rows in the order: open ones by due instant (those without last), done ones newest first. */
-MUST_CHECK enum err_code inbox_list(struct tx *tx, const struct inbox_query *query, struct inbox_row *out,
+MUST_CHECK enum err_code inbox_list(struct tx *tx, const struct inbox_query *query, struct inbox_item *out,
                                     int *out_count, struct err *err);
 /* Exact up to 10,000, else 10,000 and *out_exact false. */
 MUST_CHECK enum err_code inbox_count(struct tx *tx, const struct inbox_query *query, int64_t *out_count,
