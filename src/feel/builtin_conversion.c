@@ -181,10 +181,10 @@ BUILTIN(fn_number)
         char c = args->string.ptr[i];
         if (c == group && group)
             continue;
+        if (len + 1 == sizeof text || c == '+' || (c == '.' && c != point))
+            return;
         if (c == point)
             c = '.';
-        else if (c == '.' || c == '+' || len + 1 == sizeof text)
-            return;
         text[len++] = c;
     }
     struct decimal number;

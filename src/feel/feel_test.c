@@ -256,6 +256,7 @@ static void test_text(void **state)
         { "string(1.10)", "\"1.1\"" },
         { "number(\"1.000.000,01\", \".\", \",\")", "1000000.01" },
         { "number(\"x\")", "null" },
+        { "string length(string(number(string join(for i in 1..300 return \".\"))))", "null" },
         { "replace(\"abracadabra\", \"a(.)\", \"a$1$1\")", "\"abbraccaddabbra\"" },
         { "replace(\"a.b\", \".\", \"-\", \"q\")", "\"a-b\"" },
         { "replace(\"abc\", \"x*\", \"-\")", "null" },
@@ -379,6 +380,21 @@ static void repeated(struct buf *buf, const char *text, int count)
 {
     for (int i = 0; i < count; i++)
         buf_text(buf, text);
+}
+
+/* `[` behind the high end of a range is read twice: not twice at each level. */
+static void test_range_backtracking(void **state)
+{
+    (void)state;
+    struct bench bench;
+    struct buf buf;
+    setup(&bench);
+    buf_init(&buf, 1 << 16);
+    repeated(&buf, "]1..y[", 100);
+    const char *got = evaluate(&bench, buf.ptr, FEEL_NAMES_OPEN, NULL);
+    test_ok(got[0] == '!', "%s", got); /* refused, and soon */
+    buf_done(&buf);
+    arena_free(bench.arena);
 }
 
 static void test_limits(void **state)
@@ -656,6 +672,6 @@ static void test_out_of_memory(void **state)
 
 TEST_MAIN(TEST(test_arithmetic), TEST(test_logic), TEST(test_names), TEST(test_functions),
           TEST(test_temporal), TEST(test_lists), TEST(test_text), TEST(test_ranges_and_types),
-          TEST(test_syntax_errors), TEST(test_warnings), TEST(test_limits), TEST(test_inputs_and_natives),
-          TEST(test_unary_tests), TEST(test_simple_tests), TEST(test_many), TEST(test_json),
-          TEST(test_coerce), TEST(test_builtin_table), TEST(test_out_of_memory))
+          TEST(test_syntax_errors), TEST(test_warnings), TEST(test_limits), TEST(test_range_backtracking),
+          TEST(test_inputs_and_natives), TEST(test_unary_tests), TEST(test_simple_tests), TEST(test_many),
+          TEST(test_json), TEST(test_coerce), TEST(test_builtin_table), TEST(test_out_of_memory))

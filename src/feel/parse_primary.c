@@ -2,6 +2,7 @@
 #include "feel/parse_more.h"
 
 #define ARGS_MAX 250
+#define TRIES_MAX 100
 
 bool node_list_add(struct parser *p, struct node_list *list, struct node *node)
 {
@@ -383,7 +384,8 @@ static struct node *filter_or_close(struct parser *p, struct node *node, bool *o
         return parse_filter(p, node);
     const struct parser saved = *p;
     struct err err;
-    if (node->kind != NODE_CONST) {
+    /* Each try may contain further ones; past the limit `[` closes the range. */
+    if (node->kind != NODE_CONST && p->tries++ < TRIES_MAX) {
         p->err = &err;
         struct node *filter = parse_filter(p, node);
         p->err = saved.err;
@@ -394,7 +396,9 @@ static struct node *filter_or_close(struct parser *p, struct node *node, bool *o
                 return filter;
         }
     }
+    const int tries = p->tries;
     *p = saved;
+    p->tries = tries;
     *out_close = true;
     return node;
 }

@@ -42,6 +42,7 @@ struct parser {
     unsigned flags;
     int depth;
     int nest;       /* brackets that are open */
+    int tries;      /* second readings of a text so far */
     int range_nest; /* the nesting in which `[` may close a range; -1 */
     struct binding *bindings;
     struct body *body;
