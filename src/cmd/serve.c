@@ -342,9 +342,9 @@ int cmd_serve(struct cmd *cmd, int argc, char **argv)
         app_done(&app);
         return cmd_fail(cmd, &err);
     }
+    http_ready(app.http, true);
     (void)printf("ready\n");
     (void)fflush(stdout);
-    http_ready(app.http, true);
     wait_for_the_end(&app, &signals);
     app_stop(&app, ROOMS, ROOMS_COUNT);
     app_done(&app);
