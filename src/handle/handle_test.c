@@ -338,7 +338,7 @@ static void test_ticket(void **state)
     assert_string_equal(text(clock_of(one.out, "restore"), "state"), "running");
     look_done(&one);
     complete(&world, &LI, id, NULL, NULL, NULL);
-    complete(&world, &LI, id, NULL, NULL, "{\"satisfaction\":5}");
+    complete(&world, &LI, id, NULL, NULL, "{\"satisfaction\":5,\"confirm_note\":\"ok\"}");
     complete(&world, &LI, id, NULL, NULL, NULL);
     one = look(&world, &LI, id);
     assert_string_equal(text(one.out, "state"), "closed");
@@ -523,6 +523,7 @@ static int64_t notices(struct world *world)
 static void test_people_are_told(void **state)
 {
     struct world world;
+    struct look one;
     struct err err = { 0 };
     int done = 0;
     int64_t dead = 0;
@@ -536,9 +537,17 @@ static void test_people_are_told(void **state)
         complete(&world, &PRINCIPAL_SELF, id, NULL, NULL,
                  i == 2 ? "{\"cause\":\"a\",\"solution\":\"b\"}" : NULL);
     assert_int_equal(notices(&world), 1); /* to confirm */
+    one = look(&world, &LI, id);
+    assert_string_equal(text(clock_of(one.out, "report"), "state"), "running");
+    look_done(&one);
     world.clock.test_ms += 8 * 60 * MINUTE + 1;
     teststore_ok(case_tick(handle_room(world.handle), world.store, 100, &done, &err), &err, "tick");
     assert_int_equal(notices(&world), 2); /* the report is broken */
+    complete(&world, &LI, id, NULL, NULL, NULL);
+    complete(&world, &LI, id, NULL, NULL, "{\"cause_report\":\"disk of 2019, all of that age replaced\"}");
+    one = look(&world, &LI, id);
+    assert_string_equal(text(clock_of(one.out, "report"), "state"), "late"); /* handed in with the closing */
+    look_done(&one);
     teststore_ok(outbox_dead_count(world.outbox, &dead, &err), &err, "dead");
     assert_int_equal(dead, 0);
     end(&world);

@@ -46,6 +46,7 @@ static enum err_code needs_open(const struct work *work, struct err *err);
 static enum err_code event_plain(struct work *work, const char *what, struct err *err);
 static enum err_code form_write(struct work *work, const struct flow_node *node, const json_t *fields,
                                 bool forward, struct err *err);
+static enum err_code reached_if(struct work *work, const struct flow_node *node, unsigned *clocks, struct err *err);
 static enum err_code decide(void *ctx, const struct flow_model *model, int edge, bool *out_true,
                             struct err *err);
 static int64_t token_id(void *ctx);
@@ -386,9 +387,14 @@ enum err_code task_complete(struct case_room *room, struct tx *tx, const struct 
         event.task_id = work.task->id;
         event.node = node->id;
         event.action = action->code;
-        if (action->back_to < 0 && node->reached) { /* sent back is not reached */
-            event.kind = SLA_REACHED;
-            event.clocks = forward ? node->reached : node->reached & (1u << SLA_RESPOND);
+        if (!rc && action->back_to < 0) { /* sent back is not reached */
+            event.clocks = node->reached;
+            if (forward)
+                rc = reached_if(&work, node, &event.clocks, err);
+            else
+                event.clocks &= 1u << SLA_RESPOND;
+            if (event.clocks)
+                event.kind = SLA_REACHED;
         }
     }
     if (!rc && !work.task->assignee) {
@@ -1006,6 +1012,8 @@ static enum err_code form_write(struct work *work, const struct flow_node *node,
         rc = case_row_load(work->tx, work->row.id, &work->row, err); /* the change may have edited it */
         if (rc)
             return rc;
+        json_decref(work->record);
+        work->record = NULL;
     }
     if (!forward || !node->required.count)
         return ERR_OK;
@@ -1021,6 +1029,22 @@ static enum err_code form_write(struct work *work, const struct flow_node *node,
         (void)snprintf(pointer, sizeof(pointer), "/fields/%.100s", field);
         (void)err_set(err, ERR_INVALID, "task.field_needed", ARG_TEXT("field", field), ARG_END);
         rc = err_pointer(err, str_from(pointer));
+    }
+    return rc;
+}
+
+/* Clocks that are reached when a field of the record is filled. */
+static enum err_code reached_if(struct work *work, const struct flow_node *node, unsigned *clocks, struct err *err)
+{
+    enum err_code rc = node->reached_if_count ? work_record(work, err) : ERR_OK;
+    for (int i = 0; !rc && i < node->reached_if_count; i++) {
+        char field[128];
+        const json_t *value;
+        (void)snprintf(field, sizeof(field), "%.*s", STR_ARG(node->reached_if[i].field));
+        value = json_object_get(work->record, field);
+        if (value && !json_is_null(value) && !json_is_false(value) &&
+            !(json_is_string(value) && !json_string_length(value)))
+            *clocks |= node->reached_if[i].clock;
     }
     return rc;
 }

@@ -47,6 +47,8 @@ static enum err_code process_find(struct reader *reader, const struct xml_node *
 static enum err_code nodes_read(struct reader *reader, const struct xml_node *process, struct err *err);
 static enum err_code node_attributes(struct reader *reader, int index, struct err *err);
 static enum err_code timer_read(struct reader *reader, struct flow_node *node, const struct xml_node *xml);
+static enum err_code reached_read(struct reader *reader, struct flow_node *node, const struct xml_node *xml,
+                                  struct err *err);
 static enum err_code actions_read(struct reader *reader, struct flow_node *node, const struct xml_node *xml,
                                   struct err *err);
 static enum err_code edges_link(struct reader *reader, struct err *err);
@@ -343,16 +345,9 @@ static enum err_code node_attributes(struct reader *reader, int index, struct er
         rc = actions_read(reader, node, xml, err);
     if (rc)
         return rc;
-    for (struct str rest = xml_attr_ns(xml, FLOW_NS, "reached"), word;
-         rest.ptr && str_cut(&rest, ' ', &word);) {
-        enum sla_clock clock;
-        if (!word.len)
-            continue;
-        if (sla_clock_from(word, &clock))
-            node->reached |= 1u << clock;
-        else
-            found(reader, xml, ERR_INVALID, "flow.clock", word, node->id);
-    }
+    rc = reached_read(reader, node, xml, err);
+    if (rc)
+        return rc;
     if (str_starts(node->limit, STR("clock:"))) {
         enum sla_clock clock;
         if (!sla_clock_from(str_slice(node->limit, 6, node->limit.len), &clock))
@@ -394,6 +389,33 @@ static enum err_code timer_read(struct reader *reader, struct flow_node *node, c
         found(reader, definition, ERR_INVALID, "flow.timer", node->id, xml->name);
     if (node->timer.len + node->timer_date.len > FLOW_TEXT_MAX)
         found(reader, definition, ERR_INVALID, "flow.timer", node->id, xml->name);
+    return ERR_OK;
+}
+
+/* "respond report:cause_report" */
+static enum err_code reached_read(struct reader *reader, struct flow_node *node, const struct xml_node *xml,
+                                  struct err *err)
+{
+    struct flow_list words;
+    struct flow_reach *list;
+    enum err_code rc = list_read(reader, xml_attr_ns(xml, FLOW_NS, "reached"), &words, err);
+    if (rc || !words.count)
+        return rc;
+    list = arena_alloc(reader->arena, (size_t)words.count, sizeof(*list));
+    if (!list)
+        return err_nomem(err);
+    for (int i = 0; i < words.count; i++) {
+        struct str rest = words.items[i], name;
+        enum sla_clock clock;
+        (void)str_cut(&rest, ':', &name);
+        if (!sla_clock_from(name, &clock) || (rest.ptr && !rest.len))
+            found(reader, xml, ERR_INVALID, "flow.clock", words.items[i], node->id);
+        else if (!rest.ptr)
+            node->reached |= 1u << clock;
+        else
+            list[node->reached_if_count++] = (struct flow_reach) { 1u << clock, rest };
+    }
+    node->reached_if = list;
     return ERR_OK;
 }
 

@@ -11,7 +11,8 @@
  *                    required="field ..."         of these, what must not be empty to complete it
  *                    candidates="role:CODE rota:service rota:CODE user:LOGIN org:case starter previous owner"
  *                    actions="done return:accept" outcomes; with :NODE the task goes back to that step
- *                    reached="respond"            clocks that completing it (not returning) reaches
+ *                    reached="respond report:cause_report"   clocks that completing it (not returning)
+ *                                                 reaches; with :FIELD only when that field is filled
  *                    limit="PT30M" or "clock:respond"   until when the step is due
  *                    state="handling"             state of the case while the token is here
  *                    handover="no"                may not be handed over
@@ -81,6 +82,11 @@ struct flow_node {
     const struct flow_action *actions;
     int actions_count;
     unsigned reached; /* clocks, bits of enum sla_clock */
+    const struct flow_reach {
+        unsigned clock; /* a bit */
+        struct str field;
+    } *reached_if;
+    int reached_if_count;
     struct str limit, state;
     bool handover;
 
