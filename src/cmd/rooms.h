@@ -29,6 +29,9 @@ MUST_CHECK enum err_code subjects_room_start(struct app *app, struct err *err);
 void subjects_room_stop(struct app *app);
 MUST_CHECK enum err_code warn_room_start(struct app *app, struct err *err);
 void warn_room_stop(struct app *app);
+/* Who the routes would tell of a grade 1 alarm of the service now, the rota's person first; at most `max`. */
+struct arena;
+int warn_room_on_duty(struct app *app, int64_t service, struct arena *arena, int64_t *out_users, int max);
 /* rooms_handle.c: cases; before the data of packs is loaded, since demo tickets become cases too. */
 MUST_CHECK enum err_code handle_room_start(struct app *app, struct err *err);
 void handle_room_stop(struct app *app);

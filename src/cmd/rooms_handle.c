@@ -2,6 +2,12 @@
 #include "base/log.h"
 #include "cmd/rooms.h"
 #include "handle/handle.h"
+#include "store/store.h"
+
+static int on_duty(void *ctx, struct tx *tx, int64_t service, int64_t *out_users, int max)
+{
+    return warn_room_on_duty(ctx, service, tx_arena(tx), out_users, max);
+}
 
 enum err_code handle_room_start(struct app *app, struct err *err)
 {
@@ -16,7 +22,9 @@ enum err_code handle_room_start(struct app *app, struct err *err)
                                           .notify = app->notify,
                                           .bus = app->bus,
                                           .server = app->http,
-                                          .alarm_type = STR("ops.ticket") };
+                                          .alarm_type = STR("ops.ticket"),
+                                          .on_duty = on_duty,
+                                          .on_duty_ctx = app };
     struct findings findings;
     enum err_code rc = findings_init(&findings, app->arena, err);
     if (rc)

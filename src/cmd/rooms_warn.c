@@ -262,3 +262,23 @@ void warn_room_stop(struct app *app)
     routing_free(warn->centre.routing);
     app->warn = NULL;
 }
+
+int warn_room_on_duty(struct app *app, int64_t service, struct arena *arena, int64_t *out_users, int max)
+{
+    const struct alarm alarm = { .service = service, .grade = 1, .state = ALARM_OPEN };
+    struct notice_person *people = arena_alloc(arena, NOTICE_PEOPLE_MAX, sizeof *people);
+    const struct warn *warn = app->warn;
+    int count = 0;
+    if (!warn || !people)
+        return 0;
+    const int found =
+        routing_recipients(warn->centre.routing, &alarm, ALARM_RAISE, clock_now(app->clock), arena, people);
+    for (int i = 0; i < found && count < max; i++) {
+        bool known = people[i].user_id == 0;
+        for (int k = 0; k < count; k++)
+            known |= out_users[k] == people[i].user_id;
+        if (!known)
+            out_users[count++] = people[i].user_id;
+    }
+    return count;
+}
