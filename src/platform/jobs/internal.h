@@ -30,7 +30,7 @@ struct jobs {
     pthread_mutex_t lock;      /* guards what follows */
     pthread_cond_t wake, timer_wake;
     bool stop;
-    uint64_t news;
+    uint64_t news, owners; /* owners: gives each thread a name in leases of its own */
     struct job *running; /* list */
     pthread_t threads[JOB_THREADS_MAX], timer;
     int thread_count;

@@ -577,8 +577,8 @@ static void *job_thread(void *arg)
     struct job job = { .jobs = jobs };
     bool away = false;
     (void)pthread_mutex_lock(&jobs->lock);
-    (void)snprintf(job.owner, sizeof job.owner, "%.*s#%lld", STR_ARG(jobs->owner),
-                   (long long)ids_next(jobs->ids) & 0xffff);
+    (void)snprintf(job.owner, sizeof job.owner, "%.*s#%llu", STR_ARG(jobs->owner),
+                   (unsigned long long)++jobs->owners);
     buf_init(&job.result, JOB_STATE_MAX);
     buf_init(&job.saved_now, JOB_STATE_MAX);
     while (!jobs->stop) {
