@@ -32,6 +32,12 @@ class Target:
 
             def log_message(self, *_):
                 pass
+
+            def handle(self):
+                try:
+                    super().handle()
+                except OSError: # a check that went away
+                    pass
         http.server.ThreadingHTTPServer.allow_reuse_address = True
         self.server = http.server.ThreadingHTTPServer(('127.0.0.1', self.port), Handler)
         self.port = self.server.server_address[1]
@@ -203,6 +209,34 @@ with Server() as server:
         admin.delete(f'ops/trigger/{trigger["id"]}', version=trigger['version'])
     check('the check is deleted', admin.ask('DELETE', f'ops/check/{site}', headers={'If-Match': version}).status == 204)
     check('and is not run any more', until(lambda: admin.get('core/checks').json['items'] == []))
+
+    # ---- a buffer that is too small: the newest stay ----
+    answer = admin.post('core/probes', {'name': 'west'})
+    west, token = answer.json['id'], answer.json['token']
+    ids = [admin.post('ops/check', {'name': f'port {i}', 'kind': 'tcp', 'host': '127.0.0.1', 'port': target.port,
+                                    'interval_s': 0.5, 'timeout_s': 0.5, 'nodes': [west]}).json['id'] for i in range(300)]
+    probe = Probe(server, folder + '/west', token, ['--buffer-mb', '1'])
+    check('a second node with a small buffer', probe.ready(), probe.lines)
+    until(lambda: any(p['up'] is not None for p in admin.get(f'core/checks/{ids[-1]}/state').json['nodes']))
+    server.stop()
+    away = time.time()
+    time.sleep(12)
+    size = sum(f.stat().st_size for f in pathlib.Path(folder, 'west', 'results').iterdir())
+    check('the buffer keeps its limit', 500_000 < size < 1_400_000, size)
+    server.start()
+    admin = server.client()
+    admin.login('admin', Server.PASSWORD)
+
+    def seen():
+        listed = admin.get(f'core/series?check={ids[7]}').json['items']
+        at = [s['id'] for s in listed if s['labels']['metric'] == 'up']
+        return sorted(p[0] / 1000 for p in admin.get(f'core/series/{at[0]}?agg=raw&step=').json['points']) if at else []
+
+    check('what is newest arrives', until(lambda: [t for t in seen() if away + 10.5 < t < away + 11.9], 30), seen()[-5:])
+    lost = [t for t in seen() if away + 1 < t < away + 3]
+    check('what was oldest is gone', lost == [], lost)
+    check('the node sends live again', until(lambda: seen()[-1] > time.time() - 2, 20))
+    check('and ends with 0', probe.stop() == 0)
 shutil.rmtree(folder, ignore_errors=True)
 target.stop()
 done()

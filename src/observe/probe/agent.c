@@ -48,6 +48,7 @@ struct agent {
     size_t held_count;
     int64_t version;
     bool told_ready;
+    bool told_full; /* only the sink's thread looks at it */
     pthread_mutex_t lock;
     pthread_cond_t wake; /* results have come, or the end */
     uint64_t sequence;   /* of the newest result; only the sink's thread writes it */
@@ -280,16 +281,21 @@ void agent_stop(struct agent *agent)
 
 /* ---- results into the log ---- */
 
-/* The oldest segments go while the log is too long. */
+/* The oldest segments go, one at a time, while the log is too long. */
 static void limit_buffer(struct agent *agent)
 {
     struct err err;
+    const uint64_t step = (uint64_t)agent->buffer_max / 64 + 1; /* an eighth of a segment */
     while ((int64_t)wal_bytes(agent->wal) > agent->buffer_max) {
-        const uint64_t before = wal_begin(agent->wal);
-        if (wal_trim(agent->wal, before + (uint64_t)agent->buffer_max / 8 + WAL_RECORD_MAX, &err) ||
-            wal_begin(agent->wal) == before)
-            return;
-        log_line(LOG_WARN, "probe.dropped", "the buffer is full: the oldest results are gone");
+        const uint64_t before = wal_begin(agent->wal), end = wal_end(agent->wal);
+        for (uint64_t at = before + step; wal_begin(agent->wal) == before && at < end; at += step)
+            if (wal_trim(agent->wal, at, &err))
+                return;
+        if (wal_begin(agent->wal) == before)
+            return; /* one segment is all there is */
+        if (!agent->told_full)
+            log_line(LOG_WARN, "probe.dropped", "the buffer is full: the oldest results go");
+        agent->told_full = true;
     }
 }
 

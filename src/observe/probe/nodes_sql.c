@@ -14,11 +14,12 @@
 
 static const char SQL_LOAD[] = "SELECT id, name, token_digest, token_expires, key_digest, registered_at, "
                                "version, address FROM probe_node "
-    "WHERE id > 1 ORDER BY id"; /* 1 is this server */
+                               "WHERE id > 1 ORDER BY id"; /* 1 is this server */
 static const char SQL_INSERT[] =
     "INSERT INTO probe_node (id, name, token_digest, token_expires, created_at, created_by) "
     "VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-static const char SQL_TOKEN[] = "UPDATE probe_node SET token_digest = ?2, token_expires = ?3 WHERE id = ?1 AND id > 1";
+static const char SQL_TOKEN[] =
+    "UPDATE probe_node SET token_digest = ?2, token_expires = ?3 WHERE id = ?1 AND id > 1";
 static const char SQL_DELETE[] = "DELETE FROM probe_node WHERE id = ?1 AND id > 1";
 static const char SQL_REGISTER[] =
     "UPDATE probe_node SET token_digest = NULL, token_expires = NULL, key_digest = ?3, registered_at = ?4, "
