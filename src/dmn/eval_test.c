@@ -290,6 +290,57 @@ static void test_imports(void **state)
             "%s", err.id);
 }
 
+/* An import without a name puts what it brings beside the model's own. */
+static void test_nameless_imports(void **state)
+{
+    (void)state;
+#define FILE_OF(ns, inner)                                                                                   \
+    STR("<definitions xmlns='https://www.omg.org/spec/DMN/20230324/MODEL/' namespace='" ns "'>" inner        \
+        "</definitions>")
+#define NAMELESS(ns)                                                                                         \
+    "<import name='' namespace='" ns "' importType='https://www.omg.org/spec/DMN/20230324/MODEL/'/>"
+    AUTO(arena_free_auto) struct arena *arena = arena_new(1 << 24);
+    const struct dmn_source sources[] = {
+        { STR("a"),
+          FILE_OF(
+              "urn:a",
+              NAMELESS(
+                  "urn:b") "<decision name='d'><variable name='d' typeRef='tSmall'/>"
+                           "<informationRequirement><requiredInput href='urn:b#p'/></informationRequirement>"
+                           "<knowledgeRequirement><requiredKnowledge "
+                           "href='urn:c#f'/></knowledgeRequirement>" L("twice(p)") "</decision>") },
+        { STR("b"),
+          FILE_OF("urn:b",
+                  NAMELESS("urn:c") "<inputData id='p' name='p'><variable name='p' typeRef='tSmall'/>"
+                                    "</inputData>") },
+        { STR("c"),
+          FILE_OF("urn:c", "<itemDefinition name='tSmall'><typeRef>number</typeRef><allowedValues><text>"
+                           "&lt; 10</text></allowedValues></itemDefinition><businessKnowledgeModel id='f' "
+                           "name='twice'><encapsulatedLogic><formalParameter name='n'/>" L(
+                               "n * 2") "</encapsulatedLogic></businessKnowledgeModel>") },
+    };
+    struct dmn_model *model = NULL;
+    struct err err = { 0 };
+    test_ok(dmn_load(sources, 3, &model, NULL, &err) == ERR_OK, "%s %s", err.id, err.args[0].text);
+    test_ok(dmn_findings(model)->count == 0, "%s", dmn_findings(model)->items[0].err.id);
+    const struct dmn_given given[] = {
+        { dmn_find_in(model, STR("urn:b"), DMN_INPUT_DATA, STR("p")), feel_i64(4) },
+        { dmn_find_in(model, STR("urn:b"), DMN_INPUT_DATA, STR("p")), feel_i64(6) }
+    };
+    for (int i = 0; i < 2; i++) {
+        struct feel_value out;
+        struct feel_eval ev;
+        feel_eval_init(&ev, arena);
+        test_ok(dmn_evaluate(model, dmn_find(model, DMN_DECISION, STR("d")), &ev, &given[i], 1, NULL, &out,
+                             &err) == ERR_OK,
+                "%s", err.id);
+        test_ok(i == 0 ? out.kind == FEEL_NUMBER && decimal_cmp(out.number, decimal_i64(8)) == 0
+                       : out.kind == FEEL_NULL, /* 12 is not small */
+                "value %d", i);
+    }
+    dmn_free(model);
+}
+
 static void test_refused(void **state)
 {
     (void)state;
@@ -396,4 +447,5 @@ static void test_out_of_memory(void **state)
 }
 
 TEST_MAIN(TEST(test_graph), TEST(test_boxed), TEST(test_services_and_recursion), TEST(test_types),
-          TEST(test_imports), TEST(test_refused), TEST(test_findings), TEST(test_out_of_memory))
+          TEST(test_imports), TEST(test_nameless_imports), TEST(test_refused), TEST(test_findings),
+          TEST(test_out_of_memory))

@@ -63,7 +63,7 @@ struct node {
 struct named_type {
     struct str name;
     const struct feel_type *type;
-    const struct dmn_item *item; /* NULL for imported ones */
+    const struct dmn_item *item; /* NULL for those imported under a name */
     enum { TYPE_NEW, TYPE_OPEN, TYPE_DONE } state;
 };
 

@@ -100,6 +100,9 @@ static enum err_code find_target(struct compiler *compiler, const struct node *n
         for (int i = 0; i < own->file->import_count; i++)
             if (str_eq(own->file->imports[i].ns, ref->ns))
                 unit = &model->units[own->imports[i]];
+        for (int i = 0; i < model->unit_count && !unit; i++) /* of an import's import */
+            if (model->units[i].wanted && str_eq(model->units[i].file->ns, ref->ns))
+                unit = &model->units[i];
         if (!unit)
             return invalid(compiler, ref->line, "dmn.no_import", "namespace", ref->ns);
     }

@@ -114,7 +114,7 @@ static uint32_t random_below(uint32_t n)
 static void random_cell(struct buf *out, int column)
 {
     const uint32_t a = random_below(20), b = a + random_below(6);
-    switch (random_below(column == 2 ? 13 : 11)) {
+    switch (random_below(column == 2 ? 18 : 11)) {
     case 0:
         buf_text(out, "-");
         break;
@@ -152,6 +152,21 @@ static void random_cell(struct buf *out, int column)
     case 11:
         buf_printf(out, "\"k%u\", %u", a, b);
         break;
+    case 12:
+        buf_printf(out, "[date(\"2026-01-%02u\")..date(\"2026-01-%02u\"))", a + 1, b + 2);
+        break;
+    case 13:
+        buf_printf(out, "< @\"2026-01-%02u\"", a + 1);
+        break;
+    case 14:
+        buf_printf(out, "> @\"P%uD\", @\"P%uM\"", a, b);
+        break;
+    case 15:
+        buf_printf(out, "not(@\"P%uD\")", a);
+        break;
+    case 16:
+        buf_text(out, "false");
+        break;
     default:
         buf_printf(out, "not(\"k%u\")", a);
         break;
@@ -166,7 +181,14 @@ static void random_value(struct arena *arena, int column, struct feel_value *out
     else if (column == 1 || (column == 2 && pick < 5))
         *out = feel_string(arena_printf(arena, "k%u", a));
     else if (column == 2 && pick < 6)
-        *out = feel_boolean(true);
+        *out = feel_boolean(a % 2 == 0);
+    else if (column == 2 && pick < 8)
+        *out = value_of(arena, arena_printf(arena,
+                                            pick == 6    ? "@\"2026-01-%02u\""
+                                            : a % 2 == 0 ? "@\"P%uD\""
+                                                         : "@\"P%uM\"",
+                                            a + 1)
+                                   .ptr);
     else
         *out = pick < 9 ? feel_i64((int64_t)a - 2) : feel_number(decimal_small((int64_t)a * 25, 2));
 }

@@ -147,7 +147,7 @@ static enum err_code take_imported(struct compiler *compiler, const struct dmn_i
     struct unit *unit = compiler->unit;
     for (int i = 0; i < from->type_count; i++) {
         if (!from->types[i].item)
-            continue; /* imports do not pass on what they import */
+            continue; /* imports do not pass on what they import under a name */
         struct named_type *named = &unit->types[unit->type_count];
         named->name = import->name.len == 0
                           ? from->types[i].name
@@ -156,6 +156,7 @@ static enum err_code take_imported(struct compiler *compiler, const struct dmn_i
         if (!named->name.ptr)
             return err_nomem(compiler->err);
         named->type = from->types[i].type;
+        named->item = import->name.len == 0 ? from->types[i].item : NULL;
         named->state = TYPE_DONE;
         unit->type_count++;
     }
