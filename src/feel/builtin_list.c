@@ -313,9 +313,12 @@ static bool by_function(struct feel_eval *ev, void *arg, const struct feel_value
 BUILTIN(fn_sort)
 {
     struct growing list = { 0 };
-    struct sorting sorting = { count > 1 ? &args[1] : NULL, false };
-    if (sorting.function && !takes(sorting.function, 2))
-        return;
+    struct sorting sorting = { NULL, false };
+    if (count > 1) {
+        if (!takes(&args[1], 2))
+            return;
+        sorting.function = &args[1];
+    }
     if (add_all(ev, &list, args->list.items, args->list.count) &&
         sort_values(ev, list.items, list.count, by_function, &sorting) && !sorting.failed)
         give(&list, out);

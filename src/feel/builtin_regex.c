@@ -2,14 +2,17 @@
 #include "feel/builtin.h"
 #include "feel/regex.h"
 
-static const struct regex *compile(struct feel_eval *ev, const struct feel_value *pattern,
-                                   const struct feel_value *flags)
+/* args[1] is the pattern, args[flags_at] the flags where there are so many arguments. */
+static const struct regex *compile(struct feel_eval *ev, const struct feel_value *args, size_t count,
+                                   size_t flags_at)
 {
     struct regex *regex = NULL;
-    const struct str letters = flags && flags->kind == FEEL_STRING ? flags->string : STR("");
-    if (!ev_steps(ev, 100 + (int64_t)pattern->string.len))
+    const struct str pattern = args[1].string;
+    const struct str letters =
+        count > flags_at && args[flags_at].kind == FEEL_STRING ? args[flags_at].string : STR("");
+    if (!ev_steps(ev, 100 + (int64_t)pattern.len))
         return NULL;
-    if (regex_compile(ev->arena, pattern->string, letters, &regex) == ERR_NOMEM)
+    if (regex_compile(ev->arena, pattern, letters, &regex) == ERR_NOMEM)
         ev_stop(ev, ERR_NOMEM, "base.no_memory");
     return regex;
 }
@@ -109,22 +112,21 @@ static void split(struct feel_eval *ev, const struct regex *regex, struct str te
 
 BUILTIN(fn_matches)
 {
-    const struct regex *regex = compile(ev, &args[1], count > 2 ? &args[2] : NULL);
+    const struct regex *regex = compile(ev, args, count, 2);
     if (regex)
         matches(ev, regex, args->string, out);
 }
 
 BUILTIN(fn_replace)
 {
-    const struct regex *regex = compile(ev, &args[1], count > 3 ? &args[3] : NULL);
+    const struct regex *regex = compile(ev, args, count, 3);
     if (regex)
         replace(ev, regex, args->string, args[2].string, out);
 }
 
 BUILTIN(fn_split)
 {
-    (void)count;
-    const struct regex *regex = compile(ev, &args[1], NULL);
+    const struct regex *regex = compile(ev, args, count, 3);
     if (regex)
         split(ev, regex, args->string, out);
 }

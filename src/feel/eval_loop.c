@@ -196,9 +196,11 @@ void eval_filter(const struct node *node, struct frame *frame, struct feel_value
     struct feel_value value, condition;
     struct growing kept = { 0 };
     node_eval(node->a, frame, &value);
-    const struct feel_list list = value.kind == FEEL_LIST   ? value.list
-                                  : value.kind == FEEL_NULL ? (struct feel_list) { 0 }
-                                                            : (struct feel_list) { &value, 1 };
+    struct feel_list list = { &value, 1 };
+    if (value.kind == FEEL_LIST)
+        list = value.list;
+    else if (value.kind == FEEL_NULL)
+        list.count = 0;
     if (node->b->kind == NODE_CONST && node->b->value.kind == FEEL_NUMBER) {
         by_index(node, frame, &list, node->b->value.number, out);
         return;

@@ -578,7 +578,8 @@ static void test_json(void **state)
                json_loads("{\"d\":\"2020-01-02\",\"n\":0.1,\"i\":12345678901,\"l\":[true,null]}", 0, NULL),
            *back;
     test_ok(!feel_from_json_typed(arena, json, type, &value, &err), "from");
-    test_ok(feel_context_get(&value, STR("d"))->kind == FEEL_DATE, "a date by its type");
+    const struct feel_value *day = feel_context_get(&value, STR("d"));
+    test_ok(day && day->kind == FEEL_DATE, "a date by its type");
     test_ok(!feel_to_json(&value, &back, &err) && json_equal(json, back), "there and back");
     json_decref(back);
     json_decref(json);

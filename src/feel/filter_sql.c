@@ -580,7 +580,7 @@ enum err_code filter_sql(struct arena *arena, const struct feel_scope *scope, st
                          struct filter_sql *out, struct err *err)
 {
     const struct feel_program *program;
-    struct err local;
+    struct err local = { 0 };
     enum err_code rc = feel_prepare(arena, scope, text, FEEL_EXPRESSION, 0, &program, err);
     if (rc)
         return rc;
@@ -598,10 +598,10 @@ enum err_code filter_sql(struct arena *arena, const struct feel_scope *scope, st
     rc = condition(&w, program->root);
     if (!rc)
         rc = buf_check(&w.sql, err);
-    const struct str sql = rc ? (struct str) { 0 } : arena_str(arena, buf_get(&w.sql));
-    buf_done(&w.sql);
-    if (!rc && !sql.ptr)
+    struct str sql = { 0 };
+    if (!rc && !(sql = arena_str(arena, buf_get(&w.sql))).ptr)
         rc = err_nomem(err);
+    buf_done(&w.sql);
     if (!rc)
         *out = (struct filter_sql) { sql, w.binds, w.count };
     return rc;

@@ -360,7 +360,7 @@ enum err_code feel_parse(struct arena *arena, const struct feel_scope *scope, st
         return err_set(err, ERR_LIMIT, "feel.too_long", ARG_INT("max", FEEL_TEXT_MAX), ARG_END);
     if (!utf8_valid(text))
         return err_set(err, ERR_INVALID, "feel.utf8", ARG_END);
-    struct err local;
+    struct err local = { 0 };
     struct body body = { 0 };
     struct feel_tree *tree = arena_alloc(arena, 1, sizeof *tree);
     const size_t inputs = scope ? scope->count : 0;

@@ -1,6 +1,8 @@
 /* parse_block.c - the forms that begin with a word: for, some, every, if, function; and contexts. */
 #include "feel/parse_more.h"
 
+#include <assert.h>
+
 #define ITERATORS_MAX 16
 #define PARAMS_MAX 100
 
@@ -161,6 +163,7 @@ static struct node *parse_function(struct parser *p)
     p->at += 8;
     if (!want_char(p, '(', "("))
         return NULL;
+    /* cppcheck-suppress autoVariables ; until the body is read */
     p->body = &body;
     const bool ok = parse_params(p, fn, params);
     const bool external = ok && take_word(p, STR("external"));
@@ -246,6 +249,7 @@ struct node *parse_context(struct parser *p)
                 binding->type = value->type;
             if (function && binding && value->kind == NODE_FUNCTION)
                 value->function->own_slot = binding->slot;
+            assert(names && slots);
             names[list.count - 1] = key;
             slots[list.count - 1].slot = binding ? binding->slot : new_slot(p);
         } while (take_char(p, ','));

@@ -307,7 +307,7 @@ static bool order_arguments(struct parser *p, struct node *call, struct argument
 /* The static type of what a call gives. */
 static const struct feel_type *call_type(const struct node *call)
 {
-    if (call->kind == NODE_BUILTIN && call->builtin->type != FEEL_T_ANY) {
+    if (call->kind == NODE_BUILTIN && call->builtin && call->builtin->type != FEEL_T_ANY) {
         if (call->builtin->type != FEEL_T_LIST)
             return feel_type_basic((enum feel_type_kind)call->builtin->type);
         /* Lists in, list out: the elements stay what they were. */
