@@ -45,6 +45,22 @@ void packs_stop(struct app *app)
     app->packs = NULL;
 }
 
+/* Every permission of every record type, for the catalogue of permissions. */
+static void list_permissions(void *ctx, void (*each)(void *arg, struct str permission), void *arg)
+{
+    static const char *const actions[] = { "read",   "create", "update",   "delete",
+                                           "import", "export", "sensitive" };
+    const struct types *types = entity_types(((const struct app *)ctx)->entity);
+    for (int i = 0; i < types_count(types); i++)
+        for (size_t k = 0; k < sizeof actions / sizeof *actions; k++) {
+            char name[256];
+            const int len =
+                snprintf(name, sizeof name, "%.*s.%s", STR_ARG(types_at(types, i)->full), actions[k]);
+            if (len > 0 && (size_t)len < sizeof name)
+                each(arg, (struct str) { name, (size_t)len });
+        }
+}
+
 enum err_code entity_start(struct app *app, struct err *err)
 {
     const struct entity_config config = { .store = app->store,
@@ -68,6 +84,8 @@ enum err_code entity_start(struct app *app, struct err *err)
         log_findings(&findings, "entity.finding");
         return rc;
     }
+    if (app->identity)
+        identity_permissions(app->identity, app, list_permissions);
     app->entity_routes = arena_alloc(app->arena, 1, sizeof *app->entity_routes);
     if (!app->entity_routes)
         return err_nomem(err);

@@ -9,6 +9,7 @@
 #include "observe/observe.h"
 #include "platform/audit/audit.h"
 #include "platform/decision/decision.h"
+#include "platform/notify/notify.h"
 #include "store/store.h"
 
 #include <malloc.h>
@@ -58,6 +59,7 @@ static void each_second(struct app *app, int64_t second)
     struct err err;
     if (audit_flush(app->audit, &err))
         log_err(&err, "audit.flush", "reads wait in memory");
+    notify_flush(app->notify);
     if (second % 60 == 0 && audit_checkpoint(app->audit, &err))
         log_err(&err, "audit.checkpoint", "next try in a minute");
     if (second % 3600 == 0) {

@@ -93,7 +93,9 @@ with Server() as server:
     reader = admin.post('core/roles', {'code': 'reader', 'name': '查看', 'permissions': ['ops.ticket.read']}).json
     answer = admin.post('core/roles', {'code': 'bad', 'name': 'x', 'permissions': ['no spaces']})
     check('a permission that is none is refused', answer.status == 422 and answer.code == 'identity.permission', answer)
-    check('permissions are listed', 'core.user.create' in admin.get('core/permissions').json['items'])
+    listed = admin.get('core/permissions').json['items']
+    check('permissions are listed, those of record types too',
+          'core.user.create' in listed and 'ops.ticket.update' in listed and '*' not in listed, listed)
     made = admin.post('core/users', {'login': 'zhang', 'name': '张三', 'org': a['id'], 'email': 'z@example.org'})
     check('a user is created with a password for one login', made.status == 201 and len(made.json['password']) >= 16, made)
     zhang = made.json

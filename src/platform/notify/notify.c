@@ -11,6 +11,7 @@
 #define TOPIC "notify.send"
 #define TEMPLATES_MAX 500
 #define TEXT_MAX 16384
+#define KEPT_MAX 1000 /* deliveries that wait for the store; the oldest are dropped */
 
 struct template
 {
@@ -20,6 +21,12 @@ struct template
     char title[804], text[16004]; /* 200 and 4,000 code points */
 };
 
+/* A line of the delivery log that waits for the store. */
+struct kept {
+    struct delivery_row row; /* its texts stand below */
+    char address[256], title[256], error[256];
+};
+
 struct notify {
     struct notify_config config;
     char public_url[256];
@@ -27,6 +34,9 @@ struct notify {
     struct channel *channels;
     struct template *templates;
     int channels_count, templates_count;
+    pthread_mutex_t kept_lock;
+    struct kept *kept; /* a ring of KEPT_MAX, made when first needed */
+    int kept_first, kept_count;
 };
 
 static enum err_code on_message(void *arg, const struct outbox_message *message, struct err *err);
@@ -40,6 +50,7 @@ enum err_code notify_new(const struct notify_config *config, struct notify **out
     (void)snprintf(notify->public_url, sizeof notify->public_url, "%s",
                    config->public_url ? config->public_url : "");
     (void)pthread_rwlock_init(&notify->lock, NULL);
+    (void)pthread_mutex_init(&notify->kept_lock, NULL);
     (void)curl_global_init(CURL_GLOBAL_DEFAULT);
     notify->channels = mem_alloc(CHANNELS_MAX, sizeof *notify->channels);
     notify->templates = mem_alloc(TEMPLATES_MAX, sizeof *notify->templates);
@@ -62,6 +73,8 @@ void notify_free(struct notify *notify)
     if (!notify)
         return;
     (void)pthread_rwlock_destroy(&notify->lock);
+    (void)pthread_mutex_destroy(&notify->kept_lock);
+    mem_free(notify->kept);
     mem_free(notify->channels);
     mem_free(notify->templates);
     mem_free(notify);
@@ -258,9 +271,9 @@ static enum err_code add_for(struct notify *notify, struct tx *tx, const struct 
         rc = inbox_add(tx, notice->id, person->user_id, notice->at_ms, notice->code, notice->grade,
                        buf_get(&text.title), buf_get(&text.body), notice->link, err);
     if (!rc && person->user_id && notify->config.bus)
-        rc = bus_publish_after(notify->config.bus, tx,
-                               &(struct bus_event) { .topic = STR("notice.new"), .subject_id = person->user_id },
-                               err);
+        rc = bus_publish_after(
+            notify->config.bus, tx,
+            &(struct bus_event) { .topic = STR("notice.new"), .subject_id = person->user_id }, err);
     if (!rc && is_reachable(notify, notice, at)) {
         put_message(&message, notify, notice, person, &text);
         rc = buf_check(&message, err);
@@ -291,17 +304,85 @@ static enum err_code log_fn(struct tx *tx, void *arg, struct err *err)
     return delivery_add(tx, arg, err);
 }
 
-static void log_delivery(struct notify *notify, struct delivery_row *row)
+static void copy_cut(char *out, size_t size, struct str text)
+{
+    size_t len = text.len < size ? text.len : size - 1;
+    while (len && len < text.len && ((unsigned char)text.ptr[len] & 0xc0) == 0x80)
+        len--;
+    (void)snprintf(out, size, "%.*s", (int)len, text.ptr ? text.ptr : "");
+}
+
+static void keep_delivery(struct notify *notify, const struct delivery_row *row)
+{
+    (void)pthread_mutex_lock(&notify->kept_lock);
+    if (!notify->kept)
+        notify->kept = mem_alloc(KEPT_MAX, sizeof *notify->kept);
+    if (notify->kept) {
+        if (notify->kept_count == KEPT_MAX) {
+            notify->kept_first = (notify->kept_first + 1) % KEPT_MAX;
+            notify->kept_count--;
+        }
+        struct kept *kept = &notify->kept[(notify->kept_first + notify->kept_count++) % KEPT_MAX];
+        kept->row = *row;
+        copy_cut(kept->address, sizeof kept->address, row->address);
+        copy_cut(kept->title, sizeof kept->title, row->title);
+        copy_cut(kept->error, sizeof kept->error, row->error);
+    }
+    (void)pthread_mutex_unlock(&notify->kept_lock);
+}
+
+/* `later`: the store is known to be away, so do not wait for it. */
+static void log_delivery(struct notify *notify, struct delivery_row *row, bool later)
 {
     struct err err;
     row->id = ids_next(notify->config.ids);
     row->at_ms = clock_now(notify->config.clock);
-    if (store_write(notify->config.store, log_fn, row, &err))
-        log_err(&err, "notify.log", "a delivery is not in the log");
+    if (later || store_write(notify->config.store, log_fn, row, &err))
+        keep_delivery(notify, row);
+}
+
+static bool first_kept(struct notify *notify, struct kept *out)
+{
+    (void)pthread_mutex_lock(&notify->kept_lock);
+    const bool there = notify->kept_count > 0;
+    if (there)
+        *out = notify->kept[notify->kept_first];
+    (void)pthread_mutex_unlock(&notify->kept_lock);
+    return there;
+}
+
+static void drop_kept(struct notify *notify, int64_t id)
+{
+    (void)pthread_mutex_lock(&notify->kept_lock);
+    if (notify->kept_count && notify->kept[notify->kept_first].row.id == id) { /* else it was pushed out */
+        notify->kept_first = (notify->kept_first + 1) % KEPT_MAX;
+        notify->kept_count--;
+    }
+    (void)pthread_mutex_unlock(&notify->kept_lock);
+}
+
+void notify_flush(struct notify *notify)
+{
+    struct kept kept;
+    struct err err;
+    while (first_kept(notify, &kept)) {
+        kept.row.address = str_from(kept.address);
+        kept.row.title = str_from(kept.title);
+        kept.row.error = str_from(kept.error);
+        store_deadline_set(clock_mono(&CLOCK_SYSTEM) + 2000);
+        const enum err_code rc = store_write(notify->config.store, log_fn, &kept.row, &err);
+        store_deadline_set(0);
+        if (rc == ERR_STORE || rc == ERR_TIMEOUT || rc == ERR_BUSY || rc == ERR_DISK_FULL)
+            return; /* still away */
+        if (rc)
+            log_err(&err, "notify.log", "a delivery is not in the log");
+        drop_kept(notify, kept.row.id);
+    }
 }
 
 static enum err_code send_and_log(struct notify *notify, const struct channel *channel, struct str address,
-                                  const struct notice_text *text, struct delivery_row *row, struct err *err)
+                                  const struct notice_text *text, struct delivery_row *row, bool later,
+                                  struct err *err)
 {
     const enum err_code rc = notice_send(channel, address, text, err);
     char error[256] = "";
@@ -312,7 +393,7 @@ static enum err_code send_and_log(struct notify *notify, const struct channel *c
     row->title = text->title;
     row->sent = !rc;
     row->error = str_from(error);
-    log_delivery(notify, row);
+    log_delivery(notify, row, later);
     return rc;
 }
 
@@ -347,7 +428,7 @@ static enum err_code on_message(void *arg, const struct outbox_message *message,
     };
     struct delivery_row row = { .user = json_id(json, "user"), .notice = json_id(json, "notice") };
     if (!rc)
-        rc = send_and_log(notify, &channel, json_str(json, "address"), &text, &row, err);
+        rc = send_and_log(notify, &channel, json_str(json, "address"), &text, &row, false, err);
     json_decref(json);
     return rc;
 }
@@ -378,12 +459,13 @@ static enum err_code send_now(struct notify *notify, const struct notice *notice
         if (notice->link.len)
             (void)snprintf(link, sizeof link, "%s%.*s", notify->public_url, STR_ARG(notice->link));
         enum err_code rc = text_make(notify, notice, person->lang, &text, err);
+        struct delivery_row row = { .user = person->user_id, .notice = notice->id };
         if (!rc)
-            rc =
-                notice_send(&channel, person->mail,
-                            &(struct notice_text) { buf_get(&text.title), buf_get(&text.body), str_from(link),
-                                                    notice->grade, str_from(key), notice->at_ms },
-                            err);
+            rc = send_and_log(notify, &channel, person->mail,
+                              &(struct notice_text) { buf_get(&text.title), buf_get(&text.body),
+                                                      str_from(link), notice->grade, str_from(key),
+                                                      notice->at_ms },
+                              &row, true, err);
         text_done(&text);
         worst = rc && rc != ERR_INVALID ? rc : worst; /* what is refused for good is not tried again */
     }
@@ -415,5 +497,6 @@ enum err_code notify_test(struct notify *notify, int64_t channel_id, struct str 
                                       .key = str_from(key),
                                       .at_ms = now };
     struct delivery_row row = { 0 };
-    return send_and_log(notify, &channel, address.len ? address : str_from(channel.sender), &text, &row, err);
+    return send_and_log(notify, &channel, address.len ? address : str_from(channel.sender), &text, &row,
+                        false, err);
 }

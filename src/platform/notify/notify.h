@@ -66,6 +66,8 @@ MUST_CHECK enum err_code notify_add(struct notify *notify, struct tx *tx, const 
 /* In a transaction of its own; when the store is away it is sent at once instead (ERR_OK when every channel
  * took it).  May wait as long as sending takes. */
 MUST_CHECK enum err_code notify_tell(struct notify *notify, const struct notice *notice, struct err *err);
+/* Writes what the delivery log could not take while the store was away; cheap when there is nothing. */
+void notify_flush(struct notify *notify);
 /* 'Send a test': sends now and says how it went. */
 MUST_CHECK enum err_code notify_test(struct notify *notify, int64_t channel, struct str address,
                                      enum lang lang, struct err *err);

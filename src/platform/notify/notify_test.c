@@ -356,6 +356,15 @@ static void test_template_wins_and_without_the_store(void **state)
     char *first = strstr(sink.got, "本局：断网\\n请处理");
     test_ok(first && !strstr(first + 1, "本局"), "the group hears it once: %s", sink.got);
     test_ok(look(world.store, read_inbox).count == 0, "nothing in the inbox");
+    test_ok(look(world.store, read_deliveries).count == 0, "nor in the delivery log yet");
+    store_fail_at(world.store, 0, ERR_STORE);
+    notify_flush(world.notify);
+    test_ok(look(world.store, read_deliveries).count == 0, "the store is still away");
+    store_fail_at(world.store, -1, ERR_OK);
+    notify_flush(world.notify);
+    test_ok(look(world.store, read_deliveries).count == 1, "but when it is back");
+    notify_flush(world.notify);
+    test_ok(look(world.store, read_deliveries).count == 1, "once");
     close_world(&world);
 }
 
