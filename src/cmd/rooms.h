@@ -35,6 +35,8 @@ int warn_room_on_duty(struct app *app, int64_t service, struct arena *arena, int
 /* rooms_handle.c: cases; before the data of packs is loaded, since demo tickets become cases too. */
 MUST_CHECK enum err_code handle_room_start(struct app *app, struct err *err);
 void handle_room_stop(struct app *app);
+MUST_CHECK enum err_code clocks_room_start(struct app *app, struct err *err);
+void clocks_room_stop(struct app *app);
 /* rooms_watch.c: series, checks, probe nodes and triggers; after the alarms, which hear its verdicts. */
 MUST_CHECK enum err_code watch_room_start(struct app *app, struct err *err);
 void watch_room_stop(struct app *app);

@@ -33,11 +33,23 @@ enum err_code handle_room_start(struct app *app, struct err *err)
     for (int i = 0; rc && i < findings.count; i++)
         log_err(&findings.items[i], "flow.finding", "finding %d of %d", i + 1,
                 findings.count + findings.more);
-    return rc ? rc : handle_start(app->handle, err);
+    return rc;
 }
 
 void handle_room_stop(struct app *app)
 {
     handle_free(app->handle);
     app->handle = NULL;
+}
+
+/* Its thread asks who is on duty: it begins after the rooms that know and stops before them. */
+enum err_code clocks_room_start(struct app *app, struct err *err)
+{
+    return handle_start(app->handle, err);
+}
+
+void clocks_room_stop(struct app *app)
+{
+    if (app->handle)
+        handle_stop(app->handle);
 }

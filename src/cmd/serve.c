@@ -233,6 +233,7 @@ static const struct room ROOMS[] = {
     { "warn",     warn_room_start,  warn_room_stop, NULL },
     { "watch",    watch_room_start, watch_room_stop, NULL },
     { "learn",    learn_room_start, learn_room_stop, NULL },
+    { "clocks",   clocks_room_start, clocks_room_stop, NULL },
     { "base",     base_room_start,  NULL,           NULL },
     { "ticker",   ticker_start,     ticker_stop,    NULL },
     { "work",     work_room_start,  work_room_stop, NULL }, /* after all that register consumers and kinds */

@@ -353,6 +353,19 @@ static enum err_code alarm_opened(void *arg, struct tx *tx, const struct outbox_
     return rc ? err_in(err, "case.alarm") : ERR_OK;
 }
 
+static enum err_code alarm_cleared(void *arg, struct tx *tx, const struct outbox_message *message,
+                                   struct err *err)
+{
+    struct handle *handle = arg;
+    json_t *alarm = json_loadb(message->json.ptr, message->json.len, 0, NULL);
+    const int64_t id = record_id(alarm, "id"), cleared = record_instant(alarm, "cleared_at");
+    enum err_code rc = id ? ERR_OK : err_set(err, ERR_INVALID, "case.bad_alarm", ARG_END);
+    if (!rc)
+        rc = case_alarm_cleared(handle->room, tx, id, cleared > 0 ? cleared : 0, err);
+    json_decref(alarm);
+    return rc;
+}
+
 /* ---- time ---- */
 
 struct loading {
@@ -510,7 +523,12 @@ enum err_code handle_new(const struct handle_config *config, struct findings *fi
         const struct outbox_consumer consumer = {
             .name = "handle.alarm", .pattern = "alarm.opened", .in_tx = alarm_opened, .arg = handle
         };
+        const struct outbox_consumer cleared = {
+            .name = "handle.alarm.cleared", .pattern = "alarm.cleared", .in_tx = alarm_cleared, .arg = handle
+        };
         rc = outbox_register(config->outbox, &consumer, err);
+        if (!rc)
+            rc = outbox_register(config->outbox, &cleared, err);
     }
     if (!rc)
         rc = tell_register(handle, err);

@@ -445,13 +445,16 @@ static void test_inbox(void **state)
 
 struct alarm_message {
     struct world *world;
-    char json[400];
+    bool cleared;
+    char json[500];
 };
 
 static enum err_code alarm_fn(struct tx *tx, void *arg, struct err *err)
 {
     struct alarm_message *message = arg;
-    return outbox_add(message->world->outbox, tx, STR("alarm.opened"), 7, str_from(message->json), err);
+    return outbox_add(message->world->outbox, tx,
+                      message->cleared ? STR("alarm.cleared") : STR("alarm.opened"), 7,
+                      str_from(message->json), err);
 }
 
 static enum err_code count_fn(struct tx *tx, void *arg, struct err *err)
@@ -459,9 +462,9 @@ static enum err_code count_fn(struct tx *tx, void *arg, struct err *err)
     return tx_query_i64(tx, "SELECT COUNT(*) FROM case_run", arg, err);
 }
 
-static int64_t raise(struct world *world, int64_t alarm, const char *key)
+static int64_t raise(struct world *world, int64_t alarm, const char *key, bool cleared)
 {
-    struct alarm_message message = { .world = world };
+    struct alarm_message message = { .world = world, .cleared = cleared };
     struct err err = { 0 };
     int done = 0;
     int64_t cases = 0;
@@ -485,10 +488,12 @@ static void test_alarm_opens_one_ticket(void **state)
     struct err err = { 0 };
     (void)state;
     begin(&world);
-    assert_int_equal(raise(&world, 501, "t:7"), 1);
-    assert_int_equal(raise(&world, 501, "t:7"), 1);
-    assert_int_equal(raise(&world, 502, "t:7"), 1);
-    assert_int_equal(raise(&world, 503, "u:7"), 2);
+    assert_int_equal(raise(&world, 501, "t:7", false), 1);
+    assert_int_equal(raise(&world, 501, "t:7", false), 1);
+    assert_int_equal(raise(&world, 502, "t:7", false), 1);
+    assert_int_equal(raise(&world, 503, "u:7", false), 2);
+    assert_int_equal(raise(&world, 501, "t:7", true), 2);
+    assert_int_equal(raise(&world, 999, "t:7", true), 2); /* of no case */
     teststore_ok(outbox_dead_count(world.outbox, &dead, &err), &err, "dead");
     assert_int_equal(dead, 0);
     struct inbox inbox = inbox_of(&world, &LI, true, 0, 0, 50);
@@ -497,6 +502,9 @@ static void test_alarm_opens_one_ticket(void **state)
             STR_ARG(rows[0].level));
     struct look one = look(&world, NULL, rows[0].task.case_id);
     assert_string_equal(text(clock_of(one.out, "respond"), "due_at"), "2026-11-20T09:10:00+08:00");
+    const json_t *timeline = json_object_get(one.out, "timeline");
+    assert_string_equal(text(json_array_get(timeline, json_array_size(timeline) - 1), "kind"),
+                        "alarm_cleared");
     look_done(&one);
     end(&world);
 }

@@ -46,7 +46,8 @@ static enum err_code needs_open(const struct work *work, struct err *err);
 static enum err_code event_plain(struct work *work, const char *what, struct err *err);
 static enum err_code form_write(struct work *work, const struct flow_node *node, const json_t *fields,
                                 bool forward, struct err *err);
-static enum err_code reached_if(struct work *work, const struct flow_node *node, unsigned *clocks, struct err *err);
+static enum err_code reached_if(struct work *work, const struct flow_node *node, unsigned *clocks,
+                                struct err *err);
 static enum err_code decide(void *ctx, const struct flow_model *model, int edge, bool *out_true,
                             struct err *err);
 static int64_t token_id(void *ctx);
@@ -563,6 +564,19 @@ enum err_code case_alarm(struct case_room *room, struct tx *tx, struct str type,
     return rc;
 }
 
+enum err_code case_alarm_cleared(struct case_room *room, struct tx *tx, int64_t alarm, int64_t at_ms,
+                                 struct err *err)
+{
+    const struct case_step step = { &PROGRAM, STR("") };
+    struct event_row event = { .kind = SLA_NOTED, .what = STR("alarm_cleared"), .at_ms = at_ms };
+    bool open = false;
+    enum err_code rc = alarm_case(tx, alarm, &event.case_id, &open, err);
+    if (rc || !open)
+        return rc;
+    event.data = arena_printf(tx_arena(tx), "{\"alarm\":\"%lld\"}", (long long)alarm);
+    return event.data.ptr ? room_event(room, tx, &step, &event, err) : err_nomem(err);
+}
+
 /* ---- time ---- */
 
 struct tick {
@@ -1034,7 +1048,8 @@ static enum err_code form_write(struct work *work, const struct flow_node *node,
 }
 
 /* Clocks that are reached when a field of the record is filled. */
-static enum err_code reached_if(struct work *work, const struct flow_node *node, unsigned *clocks, struct err *err)
+static enum err_code reached_if(struct work *work, const struct flow_node *node, unsigned *clocks,
+                                struct err *err)
 {
     enum err_code rc = node->reached_if_count ? work_record(work, err) : ERR_OK;
     for (int i = 0; !rc && i < node->reached_if_count; i++) {

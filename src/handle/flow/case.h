@@ -140,6 +140,10 @@ MUST_CHECK enum err_code case_alarm(struct case_room *room, struct tx *tx, struc
                                     struct str source, const json_t *fields, int64_t *out_case,
                                     bool *out_opened, struct err *err);
 
+/* The alarm is over: noted on its case if that is open; closing it stays with people. */
+MUST_CHECK enum err_code case_alarm_cleared(struct case_room *room, struct tx *tx, int64_t alarm,
+                                            int64_t at_ms, struct err *err);
+
 /* ---- time ---- */
 
 /* What is due now: timers of flows, warnings and breaches of clocks; at most `max` of each, one transaction

@@ -85,7 +85,7 @@ struct flow_node {
     const struct flow_reach {
         unsigned clock; /* a bit */
         struct str field;
-    } *reached_if;
+    } * reached_if;
     int reached_if_count;
     struct str limit, state;
     bool handover;
