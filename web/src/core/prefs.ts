@@ -8,12 +8,12 @@ export interface Prefs {
   density: 'normal' | 'compact'
   sound: boolean
   notice: boolean
-  navClosed: boolean
   columns: Record<string, string[]>
+  folded: Record<string, boolean>
 }
 
 const KEY = 'bihuan.prefs'
-const start: Prefs = { theme: 'auto', lang: '', density: 'normal', sound: false, notice: false, navClosed: false, columns: {} }
+const start: Prefs = { theme: 'auto', lang: '', density: 'normal', sound: false, notice: false, columns: {}, folded: { setup: true, system: true } }
 
 function load(): Prefs {
   try {

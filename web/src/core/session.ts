@@ -24,6 +24,7 @@ interface SessionAnswer {
 }
 
 export interface MenuItem {
+  id?: string
   title: Title
   to?: string
   page?: string

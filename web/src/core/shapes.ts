@@ -23,7 +23,7 @@ export interface Alarm {
   id: string
   grade: number
   state: string /* open acked cleared closed */
-  hold: string /* none window parent flapping */
+  hold: string /* none maintenance parent flapping */
   holdBy: string /* parent: the subject that is down */
   why: string /* why it is held, in words; '' when it is not */
   title: string
@@ -63,7 +63,7 @@ function line(raw: Raw): LogLine {
 export const lines = (raw: unknown): LogLine[] => (Array.isArray(raw) ? (raw as Raw[]).map(line) : [])
 
 export function alarmFrom(raw: Raw): Alarm {
-  const hold = text(raw.hold) || 'none'
+  const hold = !raw.hold || raw.hold === 'free' ? 'none' : text(raw.hold)
   return {
     id: text(raw.id),
     grade: Number(raw.grade ?? 0),
@@ -104,6 +104,7 @@ export interface TaskAction {
   action: string
   label: string
   back_to: string | null
+  needs_opinion: boolean
 }
 
 export interface Task {
@@ -180,6 +181,7 @@ export interface ClockState {
   due: number | null
   reached: number | null
   calendar: string
+  always: boolean /* every minute counts */
   source: string
   workaround: boolean
   pieces: Piece[]
@@ -195,7 +197,8 @@ export function clockFrom(raw: Raw): ClockState {
     used: Number(raw.used_ms ?? 0),
     due: toMs(raw.due_at),
     reached: toMs(raw.reached_at),
-    calendar: text(raw.calendar),
+    calendar: text(raw.calendar_label ?? raw.calendar),
+    always: raw.calendar === 'always',
     source: text(raw.source_label ?? raw.source),
     workaround: !!raw.workaround,
     pieces: ((raw.pieces as Raw[]) ?? []).map((p) => ({

@@ -3,7 +3,7 @@
 import { reactive } from 'vue'
 import { get } from './api'
 import type { FieldKind } from './filter'
-import { lang, titleText, type Title } from './words'
+import { lang, titleText, wordsUnder, type Title } from './words'
 
 export interface Code {
   code: string
@@ -173,6 +173,11 @@ function typeFrom(pack: string, name: string, schema: Schema, t: (key: string) =
   const byName = Object.fromEntries(fields.map((field) => [field.name, field]))
   const label = String(schema['x-label'] ?? schema['x-title-field'] ?? (byName.name ? 'name' : byName.title ? 'title' : (fields[0]?.name ?? 'id')))
   const code = String(schema['x-code'] ?? (byName.code ? 'code' : byName.number ? 'number' : ''))
+  /* the states of a case come from its flow; the pack's words name them */
+  if (schema['x-kind'] === 'case' && byName.state && !byName.state.codes) {
+    const states = [...wordsUnder(`${pack}.state.`), ...wordsUnder('case.state.')]
+    if (states.length) byName.state.codes = [...new Map(states.map((one) => [one.code, one])).values()]
+  }
   const form = ((schema['x-form'] as Schema[]) ?? []).map((group) => ({
     title: titleText(group.title as Title),
     fields: ((group.fields as string[]) ?? []).filter((n) => byName[n]),

@@ -43,6 +43,13 @@ export function tOr(key: string, fallback: string, args?: Args): string {
   return text === undefined ? fallback : format(text, args)
 }
 
+/* The codes and texts below a prefix: `ops.state.` gives accepting → 待受理. */
+export function wordsUnder(prefix: string): { code: string; title: string }[] {
+  return Object.entries(table.words)
+    .filter(([key]) => key.startsWith(prefix) && !key.slice(prefix.length).includes('.'))
+    .map(([key, title]) => ({ code: key.slice(prefix.length), title }))
+}
+
 /* A title as packs write it: a plain text, a word key, or one text for each language. */
 export type Title = string | Partial<Record<Lang | 'zh', string>> | undefined | null
 
