@@ -76,6 +76,7 @@ export interface TypeEntry {
 
 export type Row = Record<string, unknown> & { id: string; version?: number }
 
+const BEHIND = ['org', 'grid', 'valid_from', 'valid_to', 'known_at', 'source', 'batch', 'supersedes']
 const SYSTEM = ['id', 'version', 'created_at', 'created_by', 'updated_at', 'updated_by']
 
 function codesOf(schema: Schema): Code[] | null {
@@ -183,7 +184,10 @@ function typeFrom(pack: string, name: string, schema: Schema, t: (key: string) =
     fields: ((group.fields as string[]) ?? []).filter((n) => byName[n]),
     when: (group.when as FormGroup['when']) ?? null,
   }))
-  const left = fields.filter((f) => !form.some((group) => group.fields.includes(f.name)))
+  /* what comes with the kind stands behind what the type brings */
+  const left = fields
+    .filter((f) => !form.some((group) => group.fields.includes(f.name)))
+    .sort((a, b) => Number(BEHIND.includes(a.name)) - Number(BEHIND.includes(b.name)))
   if (left.length) form.push({ title: '', fields: left.map((f) => f.name), when: null })
   const list = ((schema['x-list'] as string[]) ?? []).filter((n) => byName[n])
   return {
