@@ -7,6 +7,7 @@
 #include "observe/observe.h"
 #include "platform/jobs/jobs.h"
 #include "store/store.h"
+#include "warn/alarms.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -160,6 +161,33 @@ static enum err_code backup_job(void *arg, struct job *job, struct err *err)
     return job_result(job, (struct str) { result, (size_t)len }, err);
 }
 
+/* A job that failed for good is an alarm of its own, cleared by the next one of its kind that ends well: a
+ * backup that is not made does not stay silent. */
+static void on_job(void *arg, const struct bus_event *event)
+{
+    struct app *app = arg;
+    char key[96];
+    struct err err;
+    json_t *json = json_loadb(event->json.ptr, event->json.len, 0, NULL);
+    const char *kind = json_string_value(json_object_get(json, "kind"));
+    const char *state = json_string_value(json_object_get(json, "state"));
+    enum err_code rc = ERR_OK;
+    (void)snprintf(key, sizeof key, "self:job:%.64s", kind ? kind : "");
+    if (app->alarms && kind && state && strcmp(state, "failed") == 0) {
+        const struct alarm_signal signal = { .key = str_from(key),
+                                             .grade = 3,
+                                             .title = words_get(app->words, LANG_ZH, STR("base.job_failed")),
+                                             .value = str_from(kind),
+                                             .at_ms = clock_now(app->clock) };
+        rc = alarms_raise(app->alarms, &signal, &err);
+    } else if (app->alarms && kind && state && strcmp(state, "done") == 0) {
+        rc = alarms_clear(app->alarms, str_from(key), STR(""), clock_now(app->clock), &err);
+    }
+    if (rc && rc != ERR_NOT_FOUND)
+        log_err(&err, "base.job_alarm", "no alarm for %s", key);
+    json_decref(json);
+}
+
 /* ---- the room ---- */
 
 enum err_code base_room_start(struct app *app, struct err *err)
@@ -172,5 +200,6 @@ enum err_code base_room_start(struct app *app, struct err *err)
     const struct job_kind backup = {
         .name = "core.backup", .run = backup_job, .arg = app, .alone = true, .schedule = "30 2 * * *"
     };
-    return jobs_register(app->jobs, &backup, err);
+    const enum err_code rc = jobs_register(app->jobs, &backup, err);
+    return rc ? rc : bus_subscribe(app->bus, "job.*", on_job, app, NULL, err);
 }
