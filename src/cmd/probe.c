@@ -1,6 +1,7 @@
 /* probe.c - bihuan probe: a probe node that belongs to a server.  See docs/probe.md. */
 #include "base/log.h"
 #include "cmd/commands.h"
+#include "observe/collect/collect.h"
 #include "observe/probe/agent.h"
 
 #include <inttypes.h>
@@ -54,6 +55,7 @@ int cmd_probe(struct cmd *cmd, int argc, char **argv)
     struct waiter waiter = { 0 };
     pthread_t thread;
     (void)signal(SIGPIPE, SIG_IGN);
+    collect_raise_limit();
     (void)sigemptyset(&waiter.signals);
     (void)sigaddset(&waiter.signals, SIGTERM);
     (void)sigaddset(&waiter.signals, SIGINT);

@@ -97,6 +97,7 @@ enum err_code watch_room_start(struct app *app, struct err *err)
         return err_nomem(err);
     watch->app = app;
     app->watch = watch;
+    collect_raise_limit();
     const struct triggers_config triggers = {
         .clock = app->clock, .verdict = on_verdict, .ctx = watch, .lang = LANG_ZH, .words = app->words
     };

@@ -128,6 +128,15 @@ static enum err_code make_tls(struct collect *collect, const char *ca_file, stru
     return ERR_OK;
 }
 
+void collect_raise_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
 enum err_code collect_start(const struct collect_config *config, struct collect **out_collect,
                             struct err *err)
 {

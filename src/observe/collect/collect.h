@@ -89,6 +89,9 @@ struct collect_config {
     void *sink_ctx;
 };
 
+/* Raises this process's limit of open files as far as it may: before collect_start(), which reads it. */
+void collect_raise_limit(void);
+
 MUST_CHECK enum err_code collect_start(const struct collect_config *config, struct collect **out_collect,
                                        struct err *err);
 /* Ends all checks; the sink has got everything that was done. */
