@@ -209,7 +209,7 @@ static enum err_code feed(struct reading *reading, struct str text)
 enum err_code xml_read(struct arena *arena, struct str text, const struct xml_limits *limits,
                        const struct xml_node **out_root, struct err *err)
 {
-    struct err own;
+    struct err own = { 0 };
     struct reading reading = { .arena = arena, .limits = limits, .err = err ? err : &own };
     xmlSAXHandler sax = { .initialized = XML_SAX2_MAGIC,
                           .startElementNs = on_start,

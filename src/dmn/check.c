@@ -7,6 +7,8 @@
  * missing. */
 #include "dmn/table.h"
 
+#include <assert.h>
+
 #define CHECK_BYTES_MAX ((size_t)1 << 30)
 #define CHECK_STEPS_MAX 400000 /* sets looked at per table */
 #define DEAD_STEPS_MAX 4000    /* and per rule, when looking whether it can fire */
@@ -130,6 +132,8 @@ static bool value_between(struct checking *checking, const struct pieces *pieces
     const struct feel_value *below = piece > 0 ? &pieces->points[piece / 2 - 1] : NULL;
     const struct feel_value *above = piece / 2 < (uint32_t)pieces->count ? &pieces->points[piece / 2] : NULL;
     int order = 0;
+    if (!below && !above)
+        return false; /* no points: there is no such index */
     if (pieces->kind == FEEL_BOOLEAN) {
         *out = feel_boolean(below != NULL);
         return below ? !below->boolean && !above : above->boolean;
@@ -441,7 +445,9 @@ static enum err_code find_gaps(struct checking *checking, int column, const uint
     const struct column_view *view = &checking->views[column];
     const struct arena_mark start = arena_mark(checking->work);
     uint64_t *inner = arena_alloc(checking->work, (size_t)words, sizeof(*inner));
-    enum err_code rc = inner ? ERR_OK : err_nomem(checking->err);
+    enum err_code rc = ERR_OK;
+    if (!inner)
+        return err_nomem(checking->err);
     for (uint32_t i = 0; rc == ERR_OK && i < view->domain_count && checking->steps < checking->steps_max;
          i++) {
         if (!within_rule(checking, column, i) || (checking->found && checking->stop_at_first))
@@ -585,6 +591,7 @@ static enum err_code check_table(struct checking *checking, const struct code *c
     if (!checking->work)
         return err_nomem(checking->err);
     enum err_code rc = make_views(checking, table);
+    assert(rc || checking->table);
     if (rc == ERR_OK)
         rc = check_gaps(checking);
     if (rc == ERR_OK)

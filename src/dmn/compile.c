@@ -445,7 +445,7 @@ static enum err_code bind_uses(struct compiler *compiler, struct node *node)
         } else {
             struct use *use = NULL;
             rc = import_use(compiler, node, &compiler->unit->file->imports[import], &use);
-            if (rc == ERR_OK) {
+            if (rc == ERR_OK && use) {
                 use->nodes[use->count] = target->index;
                 use->names[use->count++] = name;
             }

@@ -1,6 +1,7 @@
 /* index.c - columns of a decision table as rows of bits over the pieces of their domain. */
 #include "dmn/table.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #define INDEX_WORK_MAX INT64_C(400000000) /* bits to set; a column that needs more is not indexed */
@@ -73,6 +74,7 @@ static void add_point(struct column_index *index, const struct feel_value *value
         pieces = &index->pieces[index->piece_count++];
         *pieces = (struct pieces) { .kind = value->kind };
     }
+    assert(count_only || pieces->points); /* made between the two passes */
     if (!count_only)
         pieces->points[pieces->count] = *value;
     pieces->count++;

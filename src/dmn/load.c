@@ -174,7 +174,7 @@ static enum err_code read_sources(struct dmn_model *model, const struct dmn_sour
 enum err_code dmn_load(const struct dmn_source *sources, size_t count, struct dmn_model **out_model,
                        size_t *out_source, struct err *err)
 {
-    struct err own;
+    struct err own = { 0 };
     size_t source = 0;
     if (count == 0 || count > DMN_SOURCES_MAX)
         return err_set(err, ERR_LIMIT, "dmn.sources", ARG_INT("max", DMN_SOURCES_MAX), ARG_END);

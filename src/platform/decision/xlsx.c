@@ -7,6 +7,7 @@
 
 #include "base/xml.h"
 
+#include <assert.h>
 #include <libxml/parser.h>
 #include <libxml/tree.h>
 #include <unistd.h>
@@ -381,12 +382,13 @@ enum err_code decision_table_from_xlsx(struct arena *arena, struct str text, str
 {
     AUTO(arena_free_auto) struct arena *work = arena_new((size_t)1 << 30);
     struct sheet sheet = { .arena = work, .err = err };
-    const struct dmn_table *table;
+    const struct dmn_table *table = NULL;
     const struct dmn_element *element;
     if (!work)
         return err_nomem(err);
     enum err_code rc = find_table(work, text, decision, &table, &element, err);
-    const int columns = rc ? 0 : table->input_count + table->output_count + table->annotation_count;
+    assert(rc || table);
+    const int columns = rc || !table ? 0 : table->input_count + table->output_count + table->annotation_count;
     if (rc == ERR_OK && columns > COLUMNS_MAX)
         rc = err_set(err, ERR_LIMIT, "decision.columns", ARG_INT("max", COLUMNS_MAX), ARG_END);
     if (rc == ERR_OK)
