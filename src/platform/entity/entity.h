@@ -26,7 +26,7 @@ struct key_ring;
 struct entity;
 
 struct entity_config {
-    struct store *store;   /* NULL = only to check packs */
+    struct store *store; /* NULL = only to check packs */
     const struct packs *packs;
     struct ids *ids;
     const struct clock *clock;
@@ -34,7 +34,7 @@ struct entity_config {
     struct bus *bus;             /* NULL = no events */
     struct broadcast *broadcast; /* NULL = events of this node only */
     struct audit *audit;         /* NULL = nothing is audited (tests) */
-    struct key_ring *keys; /* NULL = types with sensitive fields are refused */
+    struct key_ring *keys;       /* NULL = types with sensitive fields are refused */
 };
 
 /* Compiles the types.  Nothing is read from the store.  ERR_INVALID when `findings` got any; ERR_NOMEM. */

@@ -99,6 +99,13 @@ MUST_CHECK enum err_code scope_sql(const struct entity_call *call, const struct 
 /* True when scope_sql() would add nothing. */
 bool scope_is_all(const struct entity_call *call, const struct entity_type *type, const char *action);
 
+/* The organisations of a scope that limits nothing else and holds at most SCOPE_ORGS_MAX; *out_count is 0 for
+ * every other scope. */
+#define SCOPE_ORGS_MAX 64
+MUST_CHECK enum err_code scope_orgs(const struct entity_call *call, struct tx *tx,
+                                    const struct entity_type *type, const char *action, int64_t *out,
+                                    int *out_count, struct err *err);
+
 /* ---- parts ---- */
 
 MUST_CHECK enum err_code statements_make(struct entity *entity, struct err *err);

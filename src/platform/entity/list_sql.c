@@ -10,6 +10,7 @@
 #include "platform/entity/internal.h"
 
 #define LIST_BYTES_MAX ((size_t)32 << 20)
+#define WINDOWS 2     /* see add_rows_near() */
 #define FREQUENT 4000 /* hits from which PostgreSQL reads by id instead of by the index */
 
 struct cursor {
@@ -37,7 +38,12 @@ struct listing {
     bool frequent; /* PostgreSQL: too many hits for the index */
     struct cursor cursor;
     int limit;
+    int64_t orgs[SCOPE_ORGS_MAX]; /* a scope of few organisations */
+    int orgs_count;
+    int window; /* > 0: only among that many rows next in the order */
 };
+
+static const int WINDOW_ROWS[WINDOWS] = { 500, 6000 };
 
 /* ---- cursors: base64url of "field|value|id", value absent for NULL ---- */
 
@@ -135,6 +141,8 @@ static enum err_code listing_begin(struct listing *l, struct err *err)
         if (rc)
             return rc == ERR_NOMEM ? rc : err_pointer(err, STR("/?q"));
     }
+    if (!rc && l->query.count && tx_backend(l->tx) == STORE_SQLITE)
+        rc = scope_orgs(l->call, l->tx, l->type, "read", l->orgs, &l->orgs_count, err);
     if (!rc)
         rc = read_sort(l, err);
     if (!rc)
@@ -167,6 +175,10 @@ static struct str grams_of(const struct listing *l, bool postgres)
         buf_text(&text, "{grams} : (");
         gram_fts5(&l->query, &text);
         buf_char(&text, ')');
+        for (int i = 0; i < l->orgs_count; i++)
+            buf_printf(&text, "%so%lld", i ? " OR " : " AND {org} : (", (long long)l->orgs[i]);
+        if (l->orgs_count)
+            buf_char(&text, ')');
     }
     const struct str kept = text.failed ? (struct str) { 0 } : arena_str(l->call->arena, buf_get(&text));
     buf_done(&text);
@@ -184,13 +196,25 @@ static void add_verify(const struct listing *l, struct sql *sql)
     }
 }
 
+static void add_keyset(const struct listing *l, struct sql *sql, enum phase phase);
+static void add_order(const struct listing *l, struct sql *sql);
+
 /* "FROM ..." up to and with "WHERE <text matches>". */
 static void add_from(const struct listing *l, struct sql *sql)
 {
     const bool postgres = tx_backend(l->tx) == STORE_POSTGRES;
     const struct entity_type *type = l->type;
     sql_add(sql, " FROM ");
-    if (!l->query.count) {
+    if (l->window) {
+        sql_add(sql, "(SELECT * FROM ");
+        add_table(sql, type, "");
+        sql_add(sql, " t WHERE 1 = 1");
+        add_keyset(l, sql, PHASE_MAIN);
+        add_order(l, sql);
+        sql_add(sql, " LIMIT ");
+        sql_i64(sql, l->window);
+        sql_add(sql, ") t WHERE 1 = 1");
+    } else if (!l->query.count) {
         add_table(sql, type, "");
         sql_add(sql, " t WHERE 1 = 1");
     } else if (!postgres) {
@@ -395,7 +419,8 @@ static enum err_code add_rows(const struct listing *l, enum phase phase, int roo
     enum err_code rc = add_conditions(l, sql, err);
     if (rc)
         return rc;
-    add_keyset(l, sql, phase);
+    if (!l->window)
+        add_keyset(l, sql, phase);
     add_order(l, sql);
     sql_add(sql, " LIMIT ");
     sql_i64(sql, room + 1);
@@ -410,6 +435,37 @@ static enum err_code add_rows(const struct listing *l, enum phase phase, int roo
         rc = add_row(l, stmt, plain, cursor, out, err);
     }
     return rc;
+}
+
+static bool limited(const struct listing *l)
+{
+    return l->list->filter.len || l->list->where || !scope_is_all(l->call, l->type, "read");
+}
+
+/* A page whose conditions most rows pass is found among the next rows of the order; neither database's
+ * planner sees that for itself, and would rather read all that passes and sort it.  So the page is first
+ * looked for in small windows of the order; only a page that few rows would fill is left to the planner,
+ * which then has little to sort. */
+static enum err_code add_rows_near(const struct listing *l, int *count, bool *more, struct cursor *cursor,
+                                   struct buf *out, struct err *err)
+{
+    enum err_code rc = ERR_OK;
+    if (l->query.count || !limited(l))
+        return add_rows(l, PHASE_MAIN, l->limit, count, more, cursor, out, err);
+    for (int i = 0; i < WINDOWS; i++) {
+        struct listing near = *l;
+        struct cursor last = *cursor;
+        const size_t mark = out->len;
+        near.window = WINDOW_ROWS[i];
+        rc = add_rows(&near, PHASE_MAIN, l->limit, count, more, &last, out, err);
+        if (rc || *more) {
+            *cursor = last;
+            return rc;
+        }
+        *count = 0;
+        out->len = mark;
+    }
+    return add_rows(l, PHASE_MAIN, l->limit, count, more, cursor, out, err);
 }
 
 /* PostgreSQL: are there so many hits that reading by id is cheaper than sorting them? */
@@ -453,7 +509,7 @@ enum err_code entity_list_json(const struct entity_call *call, struct tx *tx, co
     /* text that holds nothing to be found finds nothing */
     const bool nothing = list->text.len && !l.query.count;
     if (!nothing)
-        rc = add_rows(&l, PHASE_MAIN, l.limit, &count, &more, &last, out, err);
+        rc = add_rows_near(&l, &count, &more, &last, out, err);
     if (!rc && !nothing && !more && l.cursor.given && l.sort != COLUMN_ID && l.down != l.cursor.null)
         rc = add_rows(&l, l.down ? PHASE_NULLS : PHASE_VALUES, l.limit - count, &count, &more, &last, out,
                       err);

@@ -63,21 +63,25 @@ static void add_and(struct sql *sql, bool *any, const char *before, struct str c
     sql_str(sql, column);
 }
 
-/* Everything whose path begins with `path`, which ends with '/': one range of the index of paths. */
-static void add_subtree(struct sql *sql, const char *table, struct str path, struct arena *arena)
+/* "path >= '/1/5/' AND path < '/1/50'": everything below, as one range of the index of paths. */
+static void add_range(struct sql *sql, struct str path, struct arena *arena)
 {
     struct str end = arena_str(arena, path);
     if (end.ptr && end.len) {
         char *last = (char *)(uintptr_t)&end.ptr[end.len - 1];
         *last = (char)(*last + 1);
     }
-    sql_add(sql, " IN (SELECT o.id FROM ");
-    sql_add(sql, table);
-    sql_add(sql, " o WHERE o.path >= ");
+    sql_add(sql, "(o.path >= ");
     sql_text(sql, path);
     sql_add(sql, " AND o.path < ");
     sql_text(sql, end);
     sql_add(sql, ")");
+}
+
+static bool only_org(const struct entity_type *type, const struct scope *scope)
+{
+    return scope->org_id && type->scope_org >= 0 && !(scope->grid_id && type->scope_grid >= 0) &&
+           !(scope->subjects && type->scope_subject >= 0) && !(scope->own && type->scope_own >= 0);
 }
 
 static void add_scope(const struct entity_call *call, const struct entity_type *type,
@@ -87,11 +91,15 @@ static void add_scope(const struct entity_call *call, const struct entity_type *
     sql_add(sql, "(");
     if (scope->org_id && type->scope_org >= 0) {
         add_and(sql, &any, "t.", type->fields[type->scope_org].column);
-        add_subtree(sql, "org", scope->org_path, call->arena);
+        sql_add(sql, " IN (SELECT o.id FROM org o WHERE ");
+        add_range(sql, scope->org_path, call->arena);
+        sql_add(sql, ")");
     }
     if (scope->grid_id && type->scope_grid >= 0) {
         add_and(sql, &any, "t.", type->fields[type->scope_grid].column);
-        add_subtree(sql, "core_grid", scope->grid_path, call->arena);
+        sql_add(sql, " IN (SELECT o.id FROM core_grid o WHERE ");
+        add_range(sql, scope->grid_path, call->arena);
+        sql_add(sql, ")");
     }
     if (scope->subjects && type->scope_subject >= 0) {
         add_and(sql, &any, "t.", type->fields[type->scope_subject].column);
@@ -110,6 +118,28 @@ static void add_scope(const struct entity_call *call, const struct entity_type *
     sql_add(sql, ")");
 }
 
+/* All scopes that limit nothing but the organisation become one set of organisations. */
+static bool add_orgs(const struct entity_call *call, const struct entity_type *type, struct str permission,
+                     struct sql *sql)
+{
+    const struct scope *scope = NULL;
+    bool any = false;
+    for (int at = 0; principal_scope(call->who, permission, &at, &scope);) {
+        if (!only_org(type, scope))
+            continue;
+        if (!any) {
+            sql_add(sql, "t.");
+            sql_str(sql, type->fields[type->scope_org].column);
+        }
+        sql_add(sql, any ? " OR " : " IN (SELECT o.id FROM org o WHERE ");
+        any = true;
+        add_range(sql, scope->org_path, call->arena);
+    }
+    if (any)
+        sql_add(sql, ")");
+    return any;
+}
+
 enum err_code scope_sql(const struct entity_call *call, const struct entity_type *type, const char *action,
                         struct sql *sql, struct err *err)
 {
@@ -119,15 +149,55 @@ enum err_code scope_sql(const struct entity_call *call, const struct entity_type
     if (rc || scope_is_all(call, type, action))
         return rc;
     const struct str permission = permission_of(type, action, text);
-    bool any = false;
     sql_add(sql, " AND (");
+    bool any = type->scoped && add_orgs(call, type, permission, sql);
     for (int at = 0; type->scoped && principal_scope(call->who, permission, &at, &scope);) {
+        if (only_org(type, scope))
+            continue;
         sql_add(sql, any ? " OR " : "");
         any = true;
         add_scope(call, type, scope, sql);
     }
     sql_add(sql, any ? ")" : "1 = 0)");
     return ERR_OK;
+}
+
+enum err_code scope_orgs(const struct entity_call *call, struct tx *tx, const struct entity_type *type,
+                         const char *action, int64_t *out, int *out_count, struct err *err)
+{
+    char text[ERR_TEXT_MAX];
+    const struct scope *scope = NULL;
+    AUTO(sql_free_auto) struct sql *sql = sql_new();
+    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
+    int count = 0;
+    bool any = false;
+    *out_count = 0;
+    if (!sql)
+        return err_nomem(err);
+    if (!type->scoped || scope_is_all(call, type, action))
+        return ERR_OK;
+    const struct str permission = permission_of(type, action, text);
+    sql_add(sql, "SELECT o.id FROM org o WHERE ");
+    for (int at = 0; principal_scope(call->who, permission, &at, &scope);) {
+        if (!only_org(type, scope))
+            return ERR_OK;
+        sql_add(sql, any ? " OR " : "");
+        any = true;
+        add_range(sql, scope->org_path, call->arena);
+    }
+    if (!any)
+        return ERR_OK;
+    sql_add(sql, " LIMIT ");
+    sql_i64(sql, SCOPE_ORGS_MAX + 1);
+    enum err_code rc = sql_prepare(sql, tx, &stmt, err);
+    for (bool row = false; !rc && !(rc = stmt_step(stmt, &row, err)) && row;) {
+        if (count == SCOPE_ORGS_MAX)
+            return ERR_OK; /* broad: most rows pass anyway */
+        out[count++] = stmt_i64(stmt, 0);
+    }
+    if (!rc)
+        *out_count = count;
+    return rc;
 }
 
 /* ---- rows for queries ---- */
