@@ -10,7 +10,7 @@
 #include "platform/entity/internal.h"
 
 #define LIST_BYTES_MAX ((size_t)32 << 20)
-#define WINDOWS 2     /* see add_rows_near() */
+#define WINDOWS 3     /* see add_rows_near() */
 #define FREQUENT 4000 /* hits from which PostgreSQL reads by id instead of by the index */
 
 struct cursor {
@@ -43,7 +43,7 @@ struct listing {
     int window; /* > 0: only among that many rows next in the order */
 };
 
-static const int WINDOW_ROWS[WINDOWS] = { 500, 6000 };
+static const int WINDOW_ROWS[WINDOWS] = { 300, 1500, 6000 };
 
 /* ---- cursors: base64url of "field|value|id", value absent for NULL ---- */
 
