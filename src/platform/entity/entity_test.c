@@ -3,6 +3,7 @@
 #include "crypto/keyring.h"
 #include "platform/entity/entity.h"
 #include "platform/entity/gram.h"
+#include "platform/entity/table.h"
 #include "platform/identity/principal.h"
 #include "test.h"
 #include "teststore.h"
@@ -764,6 +765,83 @@ static void test_hooks(void **state)
     end(&f);
 }
 
+static enum err_code import(struct fixture *f, const struct entity_type *type, const char *csv, bool dry_run,
+                            struct table_import *out, struct findings *findings, struct err *err)
+{
+    struct entity_call call = {
+        .entity = f->entity, .lang = LANG_EN, .arena = f->arena, .findings = findings
+    };
+    test_ok(!findings_init(findings, f->arena, err), "findings");
+    *out = (struct table_import) { .text = str_from(csv), .dry_run = dry_run };
+    return entity_import(&call, type, out, err);
+}
+
+static void test_import(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct err err = { 0 };
+    struct findings findings;
+    struct table_import done;
+    begin(&f);
+    static const char good[] =
+        "code,name,org,size,parent,geo\r\ns1,\"a,1\",b,1.5,,\"{\"\"lat\"\":1}\"\r\ns2,two,c,,s1,\r\n";
+    teststore_ok(import(&f, f.site, good, true, &done, &findings, &err), &err, "dry run");
+    test_ok(done.created == 2 && number(&f, "SELECT count(*) FROM p_site") == 0, "only a preview");
+    teststore_ok(import(&f, f.site, good, false, &done, &findings, &err), &err, "import");
+    test_ok(done.rows == 2 && done.created == 2, "%lld", (long long)done.created);
+    test_ok(number(&f, "SELECT count(*) FROM p_site t JOIN p_site p ON p.id = t.parent WHERE t.code = 's2' "
+                       "AND p.code = 's1'") == 1,
+            "key");
+    teststore_ok(import(&f, f.site, "name,code\nnew,s1\ntwo,s2\n", false, &done, &findings, &err), &err,
+                 "again");
+    test_ok(done.updated == 1 && done.unchanged == 1, "%lld %lld", (long long)done.updated,
+            (long long)done.unchanged);
+    test_ok(number(&f, "SELECT count(*) FROM p_site WHERE name = 'new' AND size = 1.5") == 1,
+            "other columns stay");
+    static const struct {
+        const char *csv, *id;
+        int line, column;
+    } cases[] = {
+        { "", "entity.no_header", 0, 0 },
+        { "code,nope\n", "entity.unknown_column", 1, 6 },
+        { "code,code\n", "entity.column_twice", 1, 6 },
+        { "code,name\nx,y\n\nz,\"", "csv.open", 4, 3 },
+        { "code,name,org\nx,y,zzz\n", "entity.no_reference", 2, 5 },
+        { "code,size,name\nx,many,y\n", "entity.wrong_type", 2, 3 },
+        { "code,name\nx,y\nx2\n", "entity.required", 3, 1 },
+        { "code,name\nx,y,z\n", "entity.too_many_cells", 2, 5 },
+        { "name,code\ny,x\nw,x\n\xe4\xb8\xad,\n", "entity.required", 4, 3 },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        test_ok(import(&f, f.site, cases[i].csv, false, &done, &findings, &err) == ERR_INVALID, "%s",
+                cases[i].csv);
+        const struct err *first = &findings.items[0];
+        test_ok(findings.count && !strcmp(first->id, cases[i].id), "%s: %s", cases[i].csv,
+                findings.count ? first->id : "none");
+        test_ok(first->at.line == cases[i].line && first->at.column == cases[i].column, "%s: %d:%d",
+                cases[i].csv, first->at.line, first->at.column);
+        test_ok(number(&f, "SELECT count(*) FROM p_site") == 2, "nothing is left");
+    }
+    /* out again, and in: nothing changes */
+    char path[120];
+    int64_t rows = 0;
+    (void)snprintf(path, sizeof path, "%s/out.csv", f.root);
+    const struct entity_call call = { .entity = f.entity, .lang = LANG_EN, .arena = f.arena };
+    teststore_ok(entity_export(&call, f.site, &(struct entity_list) { .limit = 1 }, TABLE_CSV, path, false,
+                               &rows, &err),
+                 &err, "export");
+    test_ok(rows == 2, "%lld", (long long)rows);
+    struct buf text;
+    buf_init(&text, 1 << 20);
+    test_ok(!buf_read_file(&text, path, &err), "read");
+    const enum err_code rc = import(&f, f.site, text.ptr, false, &done, &findings, &err);
+    test_ok(!rc && done.unchanged == 2, "%s: %lld", rc ? findings.items[0].id : "ok",
+            (long long)done.unchanged);
+    buf_done(&text);
+    end(&f);
+}
+
 /* Each statement fails once: nothing is left behind, and then it works. */
 static void test_failing_statements(void **state)
 {
@@ -789,5 +867,5 @@ static void test_failing_statements(void **state)
 }
 
 TEST_MAIN(TEST(test_life), TEST(test_refused), TEST(test_kinds), TEST(test_sensitive), TEST(test_scope),
-          TEST(test_pages), TEST(test_search), TEST(test_tables), TEST(test_hooks),
+          TEST(test_pages), TEST(test_search), TEST(test_tables), TEST(test_hooks), TEST(test_import),
           TEST(test_failing_statements))

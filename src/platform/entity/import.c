@@ -282,7 +282,7 @@ static enum err_code import_rows(struct importing *m, struct csv_record *row, st
     csv_init(&csv, m->import->text);
     enum err_code rc = csv_next(&csv, m->call.arena, row, &end, err);
     if (!rc && end)
-        return err_set(err, ERR_INVALID, "entity.no_header", ARG_END);
+        rc = err_set(err, ERR_INVALID, "entity.no_header", ARG_END);
     if (!rc)
         read_header(m, row);
     while (!rc && !end && m->call.findings->count < FINDINGS_MAX) {
