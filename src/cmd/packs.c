@@ -1,6 +1,7 @@
 /* packs.c - the rooms of serve that stand on packs: the packs themselves, and records. */
 #include "base/log.h"
 #include "cmd/app.h"
+#include "handle/handle.h"
 #include "cmd/relations.h"
 #include "platform/entity/routes.h"
 #include "platform/query/routes.h"
@@ -59,6 +60,8 @@ static void list_permissions(void *ctx, void (*each)(void *arg, struct str permi
             if (len > 0 && (size_t)len < sizeof name)
                 each(arg, (struct str) { name, (size_t)len });
         }
+    if (((const struct app *)ctx)->handle)
+        handle_permissions(((const struct app *)ctx)->handle, each, arg);
 }
 
 enum err_code entity_start(struct app *app, struct err *err)

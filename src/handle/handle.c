@@ -592,3 +592,33 @@ const struct handle_config *handle_config(const struct handle *handle)
 {
     return &handle->config;
 }
+
+void handle_permissions(struct handle *handle, void (*each)(void *arg, struct str permission), void *arg)
+{
+    static const char *const acts[] = { "handle", "reopen", "cancel" };
+    for (int i = 0; i < types_count(entity_types(handle->config.entity)); i++) {
+        const struct entity_type *type = types_at(entity_types(handle->config.entity), i);
+        const struct pack_file *file = type->kind == TYPE_CASE ? flow_file(type) : NULL;
+        struct arena *arena = file ? arena_new((size_t)64 << 20) : NULL;
+        const struct flow_model *model = NULL;
+        struct findings findings;
+        struct err err;
+        if (!arena)
+            continue;
+        for (size_t a = 0; a < sizeof(acts) / sizeof(acts[0]); a++) {
+            const struct str name = arena_printf(arena, "%.*s.%s", STR_ARG(type->full), acts[a]);
+            if (name.ptr)
+                each(arg, name);
+        }
+        /* it was read at the start without a finding */
+        if (!findings_init(&findings, arena, &err) &&
+            !flow_model_read(arena, file->text, &findings, &model, &err))
+            for (int n = 0; n < model->nodes_count; n++)
+                for (int c = 0; c < model->nodes[n].candidates.count; c++) {
+                    const struct str who = model->nodes[n].candidates.items[c];
+                    if (str_starts(who, STR("may:")))
+                        each(arg, str_slice(who, 4, who.len));
+                }
+        arena_free(arena);
+    }
+}

@@ -52,3 +52,7 @@ const struct handle_config *handle_config(const struct handle *handle);
 /* May they do this to that case: permission and row scope. */
 bool handle_may(struct handle *handle, struct tx *tx, const struct principal *who, struct str permission,
                 struct str type, int64_t id);
+
+/* Calls `each` for the permissions that cases need besides those of their records: the candidates of their
+ * flows' steps, and for every case type handle, reopen and cancel.  One may come twice. */
+void handle_permissions(struct handle *handle, void (*each)(void *arg, struct str permission), void *arg);
