@@ -20,6 +20,7 @@ static const struct cmd_entry COMMANDS[] = {
     { "restore", cmd_restore },
     { "migrate", cmd_migrate },
     { "audit", cmd_audit },
+    { "key", cmd_key },
     { "version", cmd_version },
     { 0 },
 };

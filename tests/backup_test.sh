@@ -61,6 +61,13 @@ claim "a wrong passphrase is refused" is "$(status "$bihuan" restore "$dir/k.tar
 claim "the right one brings them" is "$(status "$bihuan" restore "$dir/k.tar.zst" --data "$dir/three" --passphrase-file "$dir/pass")" 0
 claim "as they were" cmp -s "$dir/one/keys/master.key" "$dir/three/keys/master.key"
 
+claim "a new master key" is "$(status "$bihuan" key rotate --data "$dir/three")" 0
+claim "stands beside the old one" is "$(($(wc -l <"$dir/three/keys/master.key") - $(wc -l <"$dir/one/keys/master.key")))" 1
+claim "not while the server holds the ring" is "$(status "$bihuan" key rotate --data "$dir/one")" 3
+start three --data "$dir/three" --demo
+claim "the server runs on two keys" is "$(curl -s -o /dev/null -w '%{http_code}' "$address/readyz")" 200
+stop "$pid"
+
 url=$("$here/pg" start "$dir")
 claim "restore into PostgreSQL" is "$(status "$bihuan" restore "$dir/b.tar.zst" --data "$dir/four" --database "$url")" 0
 claim "every count is as in the backup of SQLite" is "$(grep -vc ' ok$' "$dir/last.out")" 0

@@ -8,6 +8,7 @@ int cmd_dmn(struct cmd *cmd, int argc, char **argv);
 int cmd_feel(struct cmd *cmd, int argc, char **argv);
 int cmd_export(struct cmd *cmd, int argc, char **argv);
 int cmd_import(struct cmd *cmd, int argc, char **argv);
+int cmd_key(struct cmd *cmd, int argc, char **argv);
 int cmd_migrate(struct cmd *cmd, int argc, char **argv);
 int cmd_pack(struct cmd *cmd, int argc, char **argv);
 int cmd_probe(struct cmd *cmd, int argc, char **argv);
