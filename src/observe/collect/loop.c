@@ -10,11 +10,13 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
 #define EVENTS 512
+#define WALL_STEP_MS 20
 #define TICK_MS 4 /* timers wait for company: fewer wake-ups, larger bursts */
 
 static void *run_loop(void *arg);
@@ -270,15 +272,28 @@ static void on_deadline(struct timer *timer)
     run_end(run);
 }
 
+/* What lies between the wall clock and the monotonic one, so that instants keep the raster of the check to
+ * the millisecond; a clock that was set is noticed, a thread that had to wait between two readings is not. */
+static int64_t wall_offset(struct loop *loop)
+{
+    const int64_t before = loop_clock_us(), wall_ms = clock_now(collect_clock(loop->collect));
+    const int64_t after = loop_clock_us(), offset_ms = wall_ms - after / 1000;
+    if (!loop->has_wall_offset ||
+        (after - before < 1000 && llabs(offset_ms - loop->wall_offset_ms) > WALL_STEP_MS)) {
+        loop->wall_offset_ms = offset_ms;
+        loop->has_wall_offset = true;
+    }
+    return loop->wall_offset_ms;
+}
+
 static void result_init(struct collect_result *result, const struct check *check, int64_t due_us)
 {
-    const struct loop *loop = check->loop;
     memset(result, 0, offsetof(struct collect_result, detail) + 1);
     result->subject[0] = 0;
     result->check_id = check->id;
     result->version = check->version;
     result->lag_us = loop_clock_us() - due_us;
-    result->at_ms = clock_now(collect_clock(loop->collect)) - result->lag_us / 1000;
+    result->at_ms = due_us / 1000 + wall_offset(check->loop);
 }
 
 struct run *run_new(struct check *check, size_t size, void (*cancel)(struct run *run))

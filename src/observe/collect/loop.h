@@ -141,6 +141,8 @@ struct loop {
     struct watch wake_watch;
     struct wheel wheel;
     int64_t now_us; /* monotonic, of this round */
+    int64_t wall_offset_ms;
+    bool has_wall_offset;
     struct check **table;
     size_t table_size, check_count, running;
     size_t open, open_max;
