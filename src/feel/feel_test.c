@@ -521,7 +521,7 @@ static void test_simple_tests(void **state)
 {
     (void)state;
     struct bench bench;
-    struct feel_tests tests;
+    struct feel_tests tests = { 0 };
     const struct feel_program *program;
     struct err err;
     setup(&bench);
@@ -530,7 +530,7 @@ static void test_simple_tests(void **state)
                           0, &program, &err) &&
                 feel_program_tests(program, bench.arena, &tests) && tests.count == 4 && tests.negated,
             "four simple tests");
-    test_ok(tests.items[0].kind == FEEL_TEST_EQUAL && tests.items[2].kind == FEEL_TEST_RANGE &&
+    test_ok(tests.items && tests.items[0].kind == FEEL_TEST_EQUAL && tests.items[2].kind == FEEL_TEST_RANGE &&
                 !tests.items[2].range->high_closed && tests.items[3].range->high_none &&
                 decimal_cmp(tests.items[3].range->low.number, decimal_i64(8)) == 0,
             "their content");

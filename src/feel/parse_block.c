@@ -264,7 +264,7 @@ struct node *parse_context(struct parser *p)
     struct feel_type_field *fields = parse_alloc(p, list.count, sizeof *fields);
     if (!fields)
         return NULL;
-    for (uint32_t i = 0; i < list.count; i++)
+    for (uint32_t i = 0; names && i < list.count; i++)
         fields[i] = (struct feel_type_field) { names[i], list.items[i]->type };
     node->type = feel_type_context(p->arena, fields, list.count);
     return node;
