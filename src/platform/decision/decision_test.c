@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define HEAD "<definitions xmlns='https://www.omg.org/spec/DMN/20230324/MODEL/' name='m' namespace='urn:m'>"
@@ -246,5 +247,59 @@ static void test_views(void **state)
     tear_down(&f);
 }
 
+static void put_file(const char *dir, const char *name, const char *text)
+{
+    char path[500];
+    (void)snprintf(path, sizeof path, "%s/%s", dir, name);
+    FILE *file = fopen(path, "w");
+    test_ok(file && fputs(text, file) >= 0 && fclose(file) == 0, "%s", path);
+}
+
+static void take_pack(struct fixture *f, const char *dir, enum err_code want)
+{
+    const struct packs_config config = { 0 };
+    struct findings findings;
+    struct packs *packs = NULL;
+    struct err err = { 0 };
+    teststore_ok(findings_init(&findings, f->arena, &err), &err, "findings");
+    teststore_ok(packs_load_dir(dir, &config, &findings, &packs, &err), &err, "packs");
+    const enum err_code rc = decisions_take_packs(f->decisions, packs, &err);
+    test_ok(rc == want, "take: %d %s", (int)rc, err.id ? err.id : "");
+    packs_free(packs);
+}
+
+static void test_packs(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct err err = { 0 };
+    const struct decision_held *held;
+    struct decision_row row;
+    struct decision_version_row *versions;
+    char dir[400], inner[420];
+    int count;
+    set_up(&f);
+    (void)snprintf(dir, sizeof dir, "%s/trial", teststore_dir());
+    (void)snprintf(inner, sizeof inner, "%s/decisions", dir);
+    test_ok(mkdir(dir, 0700) == 0 && mkdir(inner, 0700) == 0, "folders");
+    put_file(dir, "pack.json",
+             "{\"name\":\"trial\",\"version\":\"0.1.0\",\"title\":{\"zh-CN\":\"t\",\"en\":\"t\"}}");
+    put_file(dir, "decisions/level.dmn", TABLE("&lt; 5", "\"high\""));
+    take_pack(&f, dir, ERR_OK);
+    take_pack(&f, dir, ERR_OK); /* again: nothing new */
+    teststore_ok(decision_get(f.decisions, STR("trial.level"), 0, &held, &err), &err, "published at once");
+    test_ok(held->number == 1, "version 1");
+    put_file(dir, "decisions/level.dmn", TABLE("&lt; 5", "\"HIGH\""));
+    take_pack(&f, dir, ERR_OK);
+    teststore_ok(decision_read(f.decisions, f.arena, held->decision_id, &row, &versions, &count, &err), &err,
+                 "read");
+    test_ok(count == 2 && row.published == 1 && versions[1].state == DECISION_DRAFT,
+            "an upgrade is only offered");
+    decision_release(f.decisions, held);
+    put_file(dir, "decisions/level.dmn", TABLE("&lt; ", "1"));
+    take_pack(&f, dir, ERR_INVALID);
+    tear_down(&f);
+}
+
 TEST_MAIN(TEST(test_life), TEST(test_broken_models), TEST(test_failing_statements), TEST(test_xlsx),
-          TEST(test_views))
+          TEST(test_views), TEST(test_packs))
