@@ -15,6 +15,7 @@ static const struct cmd_entry COMMANDS[] = {
     { "dmn", cmd_dmn },
     { "feel", cmd_feel },
     { "sla", cmd_sla },
+    { "config", cmd_config },
     { "user", cmd_user },
     { "backup", cmd_backup },
     { "restore", cmd_restore },

@@ -15,5 +15,6 @@ int cmd_probe(struct cmd *cmd, int argc, char **argv);
 int cmd_restore(struct cmd *cmd, int argc, char **argv);
 int cmd_serve(struct cmd *cmd, int argc, char **argv);
 int cmd_sla(struct cmd *cmd, int argc, char **argv);
+int cmd_config(struct cmd *cmd, int argc, char **argv);
 int cmd_user(struct cmd *cmd, int argc, char **argv);
 int cmd_version(struct cmd *cmd, int argc, char **argv);
