@@ -123,7 +123,7 @@ int64_t calendar_add(const struct calendar *calendar, int64_t from_ms, int64_t d
             return span.from_ms + want;
         want -= span.to_ms - span.from_ms;
     }
-    assert(!"the day holds what its sum says");
+    assert(false); /* the day holds what its sum says */
     return CALENDAR_NEVER;
 }
 

@@ -11,7 +11,6 @@
 
 static int print_verdict(const struct cmd *cmd, const struct audit_verdict *verdict)
 {
-    AUTO(arena_free_auto) struct arena *arena = arena_new(65536);
     struct err text;
     (void)printf("lines %lld\nchains %lld\ncheckpoints %lld\n", (long long)verdict->lines,
                  (long long)verdict->chains, (long long)verdict->checkpoints);

@@ -92,7 +92,7 @@ static enum err_code clear_fn(struct tx *tx, void *arg, struct err *err)
 {
     (void)arg;
     struct dump_table *tables;
-    int count;
+    int count = 0;
     struct arena *arena = tx_arena(tx);
     enum err_code rc = arena ? dump_tables(tx, arena, &tables, &count, err) : err_nomem(err);
     for (int i = 0; i < count && !rc; i++)

@@ -269,7 +269,9 @@ static void on_io(struct watch *watch, uint32_t events)
     if (address_literal(dial->host, 0, AF_UNSPEC, &ignored)) {
         (void)X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(dial->ssl), dial->host.ptr);
     } else {
-        (void)SSL_set_tlsext_host_name(dial->ssl, dial->host.ptr);
+        /* SSL_set_tlsext_host_name() without its cast that drops const */
+        (void)SSL_ctrl(dial->ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+                       (void *)(uintptr_t)dial->host.ptr);
         (void)SSL_set1_host(dial->ssl, dial->host.ptr);
     }
     SSL_set_connect_state(dial->ssl);

@@ -284,8 +284,9 @@ static enum err_code read_http(struct reader *reader, const json_t *json)
     if (!spec->steps)
         return err_nomem(reader->err);
     for (int i = 0; !rc && i < spec->step_count; i++) {
-        char at[40];
-        (void)snprintf(at, sizeof at, many ? "/steps/%d" : "", i);
+        char at[40] = "";
+        if (many)
+            (void)snprintf(at, sizeof at, "/steps/%d", i);
         reader->at = at;
         const json_t *step = many ? json_array_get(steps, (size_t)i) : json;
         rc = json_is_object(step) ? read_step(reader, step, &spec->steps[i])
