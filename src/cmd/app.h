@@ -104,6 +104,8 @@ MUST_CHECK enum err_code app_start(struct app *app, const struct room *rooms, in
 void app_stop(struct app *app, const struct room *rooms, int count);
 
 /* packs.c: the rooms "packs", "entity" and "query". */
+MUST_CHECK enum err_code files_start(struct app *app, struct err *err);
+void files_stop(struct app *app);
 MUST_CHECK enum err_code packs_start(struct app *app, struct err *err);
 void packs_stop(struct app *app);
 MUST_CHECK enum err_code entity_start(struct app *app, struct err *err);

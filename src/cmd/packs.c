@@ -4,6 +4,7 @@
 #include "handle/handle.h"
 #include "cmd/relations.h"
 #include "platform/entity/routes.h"
+#include "platform/files/files.h"
 #include "platform/query/routes.h"
 
 #include <stdio.h>
@@ -12,6 +13,19 @@ static void log_findings(const struct findings *findings, const char *event)
 {
     for (int i = 0; i < findings->count; i++)
         log_err(&findings->items[i], event, "finding %d of %d", i + 1, findings->count + findings->more);
+}
+
+enum err_code files_start(struct app *app, struct err *err)
+{
+    char dir[2200];
+    (void)snprintf(dir, sizeof dir, "%.2000s/files", app->data);
+    return files_open(dir, NULL, app->store, &app->ids, app->clock, &app->files, err);
+}
+
+void files_stop(struct app *app)
+{
+    files_free(app->files);
+    app->files = NULL;
 }
 
 enum err_code packs_start(struct app *app, struct err *err)
@@ -97,7 +111,8 @@ enum err_code entity_start(struct app *app, struct err *err)
                                                    .packs = app->packs,
                                                    .audit = app->audit,
                                                    .words = app->words,
-                                                   .temp_dir = app->data };
+                                                   .temp_dir = app->data,
+                                                   .files = app->files };
     return app->http ? entity_routes_add(app->http, app->entity_routes, err) : ERR_OK;
 }
 

@@ -223,6 +223,7 @@ static const struct room ROOMS[] = {
     { "settings", settings_room_start,   settings_room_stop,  NULL },
     { "identity", identity_room_start,   identity_room_stop,   NULL },
     { "jobs",     jobs_room_start,  jobs_room_stop, NULL },
+    { "files",    files_start,      files_stop,     NULL },
     { "packs",    packs_start,      packs_stop,     NULL },
     { "decision", decision_start,   decision_stop,  NULL },
     { "entity",   entity_start,     entity_stop,    NULL },

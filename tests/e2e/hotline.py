@@ -129,6 +129,20 @@ with Server('--demo', '--packs', str(ROOT / 'tests' / 'packs')) as server:
     sheet = zipfile.ZipFile(io.BytesIO(xlsx.body)).read('xl/worksheets/sheet1.xml').decode() if xlsx.status == 200 else ''
     check('export as xlsx with titles', '西湖街道' in sheet and '事发街道' in sheet, xlsx.status)
 
+    # attachments
+    boundary = 'hotline-boundary'
+    part = (f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="note.pdf"\r\nContent-Type: text/html\r\n\r\n'
+            '%PDF-1.4 page\r\n' f'--{boundary}--\r\n').encode()
+    there = f"hotline/call/{call['id']}/files"
+    added = admin.ask('POST', there, raw=part, headers={'Content-Type': f'multipart/form-data; boundary={boundary}'})
+    check('an attachment is taken, its type is what it shows', added.status == 201 and added.json['type'] == 'application/pdf', added)
+    check('it is listed', [one['name'] for one in items(admin.get(there))] == ['note.pdf'])
+    if added.status == 201:
+        content = admin.get(there + '/' + added.json['id'])
+        check('and comes back whole, as a download', content.body == b'%PDF-1.4 page' and 'attachment' in content.headers['Content-Disposition'], content)
+        check('not by the path of another record', admin.get(f"hotline/caller/{callers[0]['id']}/files/{added.json['id']}").status == 404)
+        check('it goes', admin.delete(there + '/' + added.json['id']).status == 204 and not items(admin.get(there)))
+
     # by command line, through the running server
     def run(*words, text=None):
         return subprocess.run([BIN, *words, '--data', server.data], input=text, capture_output=True, text=True, timeout=60,

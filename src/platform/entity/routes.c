@@ -573,5 +573,6 @@ static const struct route ROUTES[] = {
 
 enum err_code entity_routes_add(struct http_server *server, struct entity_routes *routes, struct err *err)
 {
-    return http_add_routes(server, ROUTES, routes, err);
+    const enum err_code rc = http_add_routes(server, ROUTES, routes, err);
+    return rc || !routes->files ? rc : http_add_routes(server, ENTITY_FILE_ROUTES, routes, err);
 }

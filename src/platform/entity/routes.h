@@ -1,11 +1,14 @@
 /* routes.h - the HTTP side of records, of their types, and of what packs show.
  *
  *   /api/v1/{pack}/{type}[/{id}[/history]], .../import, .../export
+ *   /api/v1/{pack}/{type}/{id}/files[/{file}]   attachments (attach.c)
  *   /api/v1/core/types[/{pack}/{type}]   core/menu   core/pages/{pack}/{name}   core/words core/openapi.json
  * Layer: platform/entity. */
 #pragma once
 #include "net/http.h"
 #include "platform/entity/entity.h"
+
+struct files;
 
 /* The context of the routes; plain data, must outlive the server. */
 struct entity_routes {
@@ -13,11 +16,14 @@ struct entity_routes {
     struct store *store;
     const struct packs *packs;
     const struct words *words;
+    struct files *files;  /* attachments; NULL: no routes for them */
     const char *temp_dir; /* of exports being written; NULL: /tmp */
     struct audit *audit;  /* reads of sensitive fields; may be NULL */
 };
 MUST_CHECK enum err_code entity_routes_add(struct http_server *server, struct entity_routes *routes,
                                            struct err *err);
+
+extern const struct route ENTITY_FILE_ROUTES[]; /* attach.c */
 
 /* The call of a request: who, language, arena, findings. */
 MUST_CHECK enum err_code entity_call_of(const struct entity_routes *routes, struct request *req,
