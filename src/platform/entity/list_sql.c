@@ -442,6 +442,20 @@ static bool limited(const struct listing *l)
     return l->list->filter.len || l->list->where || !scope_is_all(l->call, l->type, "read");
 }
 
+/* The filter speaks of the field that orders the page, or of one that is its own key: an index leads there.
+ */
+static bool led_by_index(const struct listing *l)
+{
+    const struct entity_type *type = l->type;
+    for (int i = 0; i < type->fields_count && l->list->filter.len; i++) {
+        const bool key = type->key.count == 1 && type->key.fields[0] == i;
+        if ((i == l->sort || key || type->fields[i].unique) &&
+            str_find(l->list->filter, type->fields[i].name) >= 0)
+            return true;
+    }
+    return false;
+}
+
 /* A page whose conditions most rows pass is found among the next rows of the order; neither database's
  * planner sees that for itself, and would rather read all that passes and sort it.  So the page is first
  * looked for in small windows of the order; only a page that few rows would fill is left to the planner,
@@ -450,7 +464,7 @@ static enum err_code add_rows_near(const struct listing *l, int *count, bool *mo
                                    struct buf *out, struct err *err)
 {
     enum err_code rc = ERR_OK;
-    if (l->query.count || !limited(l))
+    if (l->query.count || !limited(l) || led_by_index(l))
         return add_rows(l, PHASE_MAIN, l->limit, count, more, cursor, out, err);
     for (int i = 0; i < WINDOWS; i++) {
         struct listing near = *l;
