@@ -140,7 +140,8 @@ export type Urgency = 'calm' | 'soon' | 'late' | 'over'
 export function urgency(start: number | null, due: number, now = Date.now()): Urgency {
   const left = due - now
   if (left <= 0) return 'over'
-  const limit = start !== null && due > start ? due - start : DAY
+  if (start === null || due <= start) return 'calm' /* the limit is not known here */
+  const limit = due - start
   if (left <= limit / 10) return 'late'
   return left <= limit / 4 ? 'soon' : 'calm'
 }
