@@ -627,6 +627,33 @@ enum err_code alarms_clear(struct alarms *alarms, struct str key, struct str val
                    true, err);
 }
 
+enum err_code alarms_signal(struct alarms *alarms, const struct alarm_signal *signal, bool clear,
+                            struct err *err)
+{
+    if (!signal->key.len || signal->key.len > ALARM_KEY_MAX)
+        return err_set(err, ERR_INVALID, "warn.key", ARG_INT("max", ALARM_KEY_MAX), ARG_END);
+    enum err_code rc = ERR_OK;
+    (void)pthread_mutex_lock(&alarms->machine_lock);
+    if (clear)
+        machine_clear(alarms->machine, signal->key, signal->value, signal->at_ms);
+    else
+        rc = machine_raise(alarms->machine, signal, clock_now(alarms->config.clock), err);
+    if (rc) {
+        (void)pthread_mutex_unlock(&alarms->machine_lock);
+        return rc;
+    }
+    rc = finish(alarms, err);
+    count_stat(alarms, &alarms->stats.raised, 1);
+    if (!rc)
+        return ERR_OK;
+    /* The source hears that it did not work; should it never come again, the alarm still stands in memory. */
+    (void)pthread_mutex_lock(&alarms->machine_lock);
+    alarms->relog = true;
+    (void)pthread_mutex_unlock(&alarms->machine_lock);
+    count_stat(alarms, &alarms->stats.log_failures, 1);
+    return rc;
+}
+
 /* ---- people ---- */
 
 static enum err_code act(struct alarms *alarms, int64_t id, int64_t user, struct str text, bool ack,

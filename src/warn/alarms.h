@@ -59,6 +59,11 @@ MUST_CHECK enum err_code alarms_raise(struct alarms *alarms, const struct alarm_
 MUST_CHECK enum err_code alarms_clear(struct alarms *alarms, struct str key, struct str value, int64_t at_ms,
                                       struct err *err);
 
+/* The same from a source that wants an answer: durable when it returns, then the source may forget it.
+ * ERR_INVALID key or grade; ERR_LIMIT; errors of the log (the source sends it again). */
+MUST_CHECK enum err_code alarms_signal(struct alarms *alarms, const struct alarm_signal *signal, bool clear,
+                                       struct err *err);
+
 /* A person acts; durable when it returns.  See machine_ack(); errors of the log too (then nothing happened).
  */
 MUST_CHECK enum err_code alarms_ack(struct alarms *alarms, int64_t id, int64_t user, struct str text,

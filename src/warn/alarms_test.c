@@ -316,8 +316,12 @@ static void test_power_cuts(void **state)
         const int64_t id = only_live(alarms);
         disk_cut_at(disk, (long)(round % 12));
         const bool acked = alarms_ack(alarms, id, 7, STR("我来"), &err) == ERR_OK;
-        raise_key(alarms, "other", 2);
-        (void)usleep(20000);
+        const struct alarm_signal other = {
+            .key = STR("other"), .grade = 2, .title = STR("other"), .at_ms = clock_now(&CLOCK_SYSTEM)
+        };
+        const bool taken = alarms_signal(alarms, &other, false, &err) == ERR_OK;
+        if (round % 2)
+            (void)usleep(20000);
         disk_cut_now(disk);
         alarms_close(alarms);
         disk_settle(disk);
@@ -325,6 +329,9 @@ static void test_power_cuts(void **state)
         struct alarm alarm;
         test_ok(alarms_find(alarms, id, &alarm), "round %u: the alarm is there", round);
         test_ok(!acked || alarm.state == ALARM_ACKED, "round %u: an acknowledged act is there", round);
+        struct alarms_stats stats;
+        alarms_stats(alarms, &stats);
+        test_ok(!taken || stats.live == 2, "round %u: a signal that was answered is there", round);
         alarms_close(alarms);
         disk_faulty_free(disk);
         store_close(store);

@@ -459,7 +459,7 @@ struct outside {
 };
 
 /* POST core/alarms/signal: keys of outside sources are kept apart from those of triggers */
-static enum err_code alarms_signal(struct request *req, struct reply *reply, struct err *err)
+static enum err_code alarms_signal_route(struct request *req, struct reply *reply, struct err *err)
 {
     struct centre *centre = req->ctx;
     static const struct field fields[] = {
@@ -489,17 +489,14 @@ static enum err_code alarms_signal(struct request *req, struct reply *reply, str
     const int64_t now = clock_now(centre->clock);
     if (!key.ptr)
         return err_nomem(err);
-    rc = outside.clear
-             ? alarms_clear(centre->alarms, key, outside.value, now, err)
-             : alarms_raise(centre->alarms,
-                            &(struct alarm_signal) { .key = key,
-                                                     .subject = outside.subject,
-                                                     .service = outside.service,
-                                                     .grade = (int)outside.grade,
-                                                     .title = outside.title.len ? outside.title : outside.key,
-                                                     .value = outside.value,
-                                                     .at_ms = now },
-                            err);
+    const struct alarm_signal signal = { .key = key,
+                                         .subject = outside.subject,
+                                         .service = outside.service,
+                                         .grade = (int)outside.grade,
+                                         .title = outside.title.len ? outside.title : outside.key,
+                                         .value = outside.value,
+                                         .at_ms = now };
+    rc = alarms_signal(centre->alarms, &signal, outside.clear, err);
     if (!rc)
         reply_empty(reply);
     return rc;
@@ -536,7 +533,7 @@ const struct route ALARM_ROUTES[] = {
     { "GET", "/api/v1/core/alarms/{id}", "core.alarm.read", alarm_get, 0 },
     { "POST", "/api/v1/core/alarms/ack", "core.alarm.ack", alarms_ack_route, 0 },
     { "POST", "/api/v1/core/alarms/close", "core.alarm.close", alarms_close_route, 0 },
-    { "POST", "/api/v1/core/alarms/signal", "core.alarm.signal", alarms_signal, 0 },
+    { "POST", "/api/v1/core/alarms/signal", "core.alarm.signal", alarms_signal_route, 0 },
     { "GET", "/api/v1/core/rota/now", "core.rota.read", rota_now, 0 },
     { 0 },
 };

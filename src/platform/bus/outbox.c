@@ -22,6 +22,7 @@
 #define POLL_MS 500
 #define TRIES_DEFAULT 10
 #define LEASE_DEFAULT_MS 60000
+#define LEASE_TX_MS 20000 /* in a transaction: its deadline is 15 s, and a late one changes nothing */
 #define CLAIM_ARENA_MAX (32 << 20)
 
 struct outbox {
@@ -92,7 +93,8 @@ enum err_code outbox_register(struct outbox *outbox, const struct outbox_consume
     struct outbox_consumer *copy = &outbox->consumers[outbox->consumer_count++];
     *copy = *consumer;
     copy->tries = copy->tries ? copy->tries : TRIES_DEFAULT;
-    copy->lease_ms = copy->lease_ms ? copy->lease_ms : LEASE_DEFAULT_MS;
+    if (!copy->lease_ms)
+        copy->lease_ms = copy->in_tx ? LEASE_TX_MS : LEASE_DEFAULT_MS;
     return ERR_OK;
 }
 
