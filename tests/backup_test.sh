@@ -63,7 +63,7 @@ claim "as they were" cmp -s "$dir/one/keys/master.key" "$dir/three/keys/master.k
 
 claim "a new master key" is "$(status "$bihuan" key rotate --data "$dir/three")" 0
 claim "stands beside the old one" is "$(($(wc -l <"$dir/three/keys/master.key") - $(wc -l <"$dir/one/keys/master.key")))" 1
-claim "not while the server holds the ring" is "$(status "$bihuan" key rotate --data "$dir/one")" 3
+claim "beside the running server, too" is "$(status "$bihuan" key rotate --data "$dir/one")" 0
 start three --data "$dir/three" --demo
 claim "the server runs on two keys" is "$(curl -s -o /dev/null -w '%{http_code}' "$address/readyz")" 200
 stop "$pid"

@@ -9,7 +9,8 @@ import pathlib
 import re
 import sys
 
-PLATFORM = ["bus", "audit", "settings", "identity", "jobs", "files", "pack", "decision", "entity", "query", "notify"]
+PLATFORM = ["bus", "audit", "settings", "identity", "jobs", "files", "pack", "decision", "entity", "query", "notify",
+            "rekey"]
 ROOMS = ["base", "crypto", "store", "feel", "dmn", "net", "platform", "subject", "observe", "judge", "warn",
          "handle", "learn", "hub", "app", "cmd"]
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')

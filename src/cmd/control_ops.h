@@ -3,4 +3,5 @@
 #include "cmd/control.h"
 
 extern const struct control_op USER_OPS[]; /* user.c */
+extern const struct control_op KEY_OPS[]; /* key.c */
 extern const struct control_op TABLE_OPS[]; /* table.c */

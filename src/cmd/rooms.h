@@ -16,6 +16,9 @@ MUST_CHECK enum err_code base_room_start(struct app *app, struct err *err);
 MUST_CHECK enum err_code store_room_open(struct app *app, struct err *err);
 MUST_CHECK enum err_code keys_room_open(struct app *app, struct err *err);
 void keys_room_close(struct app *app);
+/* key.c: the job that seals anew under the newest key; the ring follows its file (SIGHUP, other nodes). */
+MUST_CHECK enum err_code rekey_room_start(struct app *app, struct err *err);
+MUST_CHECK enum err_code rekey_room_reload(struct app *app, struct err *err);
 /* The running series, or NULL. */
 struct series_store;
 struct series_store *app_series(struct app *app);

@@ -204,7 +204,7 @@ static enum err_code listen_reload(struct app *app, struct err *err)
 }
 
 /* What subcommands may ask a running server; one table a file. */
-static const struct control_op *const CONTROL_OPS[] = { USER_OPS, BACKUP_OPS, TABLE_OPS, NULL };
+static const struct control_op *const CONTROL_OPS[] = { USER_OPS, BACKUP_OPS, TABLE_OPS, KEY_OPS, NULL };
 
 static enum err_code control_room_start(struct app *app, struct err *err)
 {
@@ -227,6 +227,7 @@ static const struct room ROOMS[] = {
     { "packs",    packs_start,      packs_stop,     NULL },
     { "decision", decision_start,   decision_stop,  NULL },
     { "entity",   entity_start,     entity_stop,    NULL },
+    { "rekey",    rekey_room_start, NULL,           rekey_room_reload },
     { "query",    query_start,      query_stop,     NULL },
     { "notify",   notify_room_start, notify_room_stop, NULL },
     { "handle",   handle_room_start, handle_room_stop, NULL }, /* hears of alarms: before they begin */

@@ -121,7 +121,7 @@ static void test_sealing(void **state)
     (void)state;
     make_folder();
     struct err err;
-    struct key_ring *ring = NULL, *newer = NULL;
+    struct key_ring *ring = NULL, *newer = NULL, *other = NULL;
     struct buf sealed, plain;
     buf_init(&sealed, 1 << 16);
     buf_init(&plain, 1 << 16);
@@ -156,6 +156,25 @@ static void test_sealing(void **state)
     key_ring_blind(ring, STR("x"), STR("13800000000"), one);
     key_ring_blind(newer, STR("x"), STR("13800000000"), two);
     test_ok(memcmp(one, two, 32) == 0, "blind index outlives rotation");
+    /* a ring in use takes the new key in */
+    struct reseal_counts counts = { 0 };
+    test_ok(key_ring_reload(ring, &err) == ERR_OK && key_ring_newest(ring) == 2, "reloads");
+    test_ok(key_ring_grow(ring, &err) == ERR_OK && key_ring_newest(ring) == 3 && key_ring_newest(newer) == 2,
+            "grows");
+    buf_clear(&plain);
+    test_ok(reseal(ring, STR(""), buf_get(&sealed), &plain, &counts, &err) == ERR_OK &&
+                sealed_key(buf_get(&plain)) == 3,
+            "seals anew");
+    buf_clear(&sealed);
+    test_ok(reseal(newer, STR("a"), buf_get(&plain), &sealed, &counts, &err) == ERR_OK && !sealed.len &&
+                counts.missing == 1 && counts.broken == 0 && strcmp(counts.first, "a") == 0,
+            "counts what it has no key for");
+    test_ok(reseal(ring, STR("b"), buf_get(&plain), &sealed, &counts, &err) == ERR_OK && !sealed.len &&
+                counts.missing == 1 && counts.broken == 1 && strcmp(counts.first, "a") == 0,
+            "and what is of another place");
+    test_ok(unlink(path) == 0 && key_ring_open(path, true, &other, &err) == ERR_OK, "another file");
+    test_ok(key_ring_reload(ring, &err) == ERR_CONFLICT && key_ring_newest(ring) == 3, "is not taken for it");
+    key_ring_free(other);
     test_ok(chmod(path, 0644) == 0, "chmod");
     key_ring_free(ring);
     ring = NULL;

@@ -10,6 +10,8 @@
 #include <inttypes.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -28,9 +30,13 @@ struct key {
     unsigned char master[MASTER_SIZE], cipher[DIGEST_SIZE], mac[DIGEST_SIZE];
 };
 
+/* Room for all keys from the start: a new one is written behind the others before `count` tells of it, so
+ * that readers need no lock. */
 struct key_ring {
     struct key *keys; /* by id, ascending */
-    int count;
+    _Atomic int count;
+    char *path;
+    pthread_mutex_t growing;
 };
 
 static struct str bytes_of(const unsigned char *bytes, size_t len)
@@ -140,7 +146,11 @@ enum err_code key_ring_open(const char *path, bool make, struct key_ring **out, 
     struct buf text;
     buf_init(&text, FILE_MAX);
     struct key_ring *ring = mem_alloc(1, sizeof *ring);
-    rc = ring ? read_ring(path, &text, ring, err) : err_nomem(err);
+    if (!ring)
+        return err_nomem(err);
+    (void)pthread_mutex_init(&ring->growing, NULL);
+    ring->path = mem_copy(path, strlen(path));
+    rc = ring->path ? read_ring(path, &text, ring, err) : err_nomem(err);
     wipe(&text);
     if (rc) {
         key_ring_free(ring);
@@ -157,6 +167,8 @@ void key_ring_free(struct key_ring *ring)
     if (ring->keys)
         OPENSSL_cleanse(ring->keys, KEYRING_KEYS_MAX * sizeof *ring->keys);
     mem_free(ring->keys);
+    mem_free(ring->path);
+    (void)pthread_mutex_destroy(&ring->growing);
     mem_free(ring);
 }
 
@@ -178,6 +190,46 @@ enum err_code key_ring_rotate(const char *path, struct err *err)
     wipe(&text);
     key_ring_free(ring);
     return rc;
+}
+
+/* Under the lock.  `fresh` is what the file holds now. */
+static enum err_code take_in(struct key_ring *ring, const struct key_ring *fresh, struct err *err)
+{
+    const int have = ring->count;
+    bool same = fresh->count >= have;
+    for (int i = 0; i < have && same; i++)
+        same = ring->keys[i].id == fresh->keys[i].id &&
+               crypto_equal(bytes_of(ring->keys[i].master, MASTER_SIZE),
+                            bytes_of(fresh->keys[i].master, MASTER_SIZE));
+    if (!same)
+        return err_set(err, ERR_CONFLICT, "crypto.key_other", ARG_TEXT("path", ring->path), ARG_END);
+    memcpy(ring->keys + have, fresh->keys + have, (size_t)(fresh->count - have) * sizeof *ring->keys);
+    ring->count = fresh->count;
+    return ERR_OK;
+}
+
+static enum err_code grow(struct key_ring *ring, bool rotate, struct err *err)
+{
+    struct key_ring *fresh = NULL;
+    (void)pthread_mutex_lock(&ring->growing);
+    enum err_code rc = rotate ? key_ring_rotate(ring->path, err) : ERR_OK;
+    if (!rc)
+        rc = key_ring_open(ring->path, false, &fresh, err);
+    if (!rc)
+        rc = take_in(ring, fresh, err);
+    (void)pthread_mutex_unlock(&ring->growing);
+    key_ring_free(fresh);
+    return rc;
+}
+
+enum err_code key_ring_reload(struct key_ring *ring, struct err *err)
+{
+    return grow(ring, false, err);
+}
+
+enum err_code key_ring_grow(struct key_ring *ring, struct err *err)
+{
+    return grow(ring, true, err);
 }
 
 int64_t key_ring_newest(const struct key_ring *ring)
@@ -304,6 +356,25 @@ enum err_code unseal(const struct key_ring *ring, struct str context, struct str
     const enum err_code rc = len < NONCE_SIZE + MAC_SIZE ? err_set(err, ERR_CORRUPT, "crypto.sealed", ARG_END)
                                                          : open_raw(key, context, raw, (size_t)len, out, err);
     mem_free(raw);
+    return rc;
+}
+
+enum err_code reseal(const struct key_ring *ring, struct str context, struct str sealed, struct buf *out,
+                     struct reseal_counts *counts, struct err *err)
+{
+    struct buf plain;
+    buf_init(&plain, out->max);
+    enum err_code rc = unseal(ring, context, sealed, &plain, err);
+    if (!rc) {
+        rc = seal(ring, context, buf_get(&plain), out, err);
+    } else if (rc == ERR_NOT_FOUND || rc == ERR_CORRUPT) {
+        if (!counts->missing && !counts->broken)
+            (void)snprintf(counts->first, sizeof counts->first, "%.*s", STR_ARG(context));
+        counts->missing += rc == ERR_NOT_FOUND;
+        counts->broken += rc == ERR_CORRUPT;
+        rc = ERR_OK;
+    }
+    wipe(&plain);
     return rc;
 }
 

@@ -5,8 +5,9 @@
  * HMAC-SM3 over nonce, context and ciphertext (encrypt, then authenticate); keys of use are derived from the
  * master key by HMAC-SM3 with a label.  What a sealed text belongs to (`context`: "ops.contact.phone:17") is
  * authenticated, so it cannot be moved to another place.
- * Invariant: a ring never changes after it is loaded; rotation writes the file and loads a new ring.
- * Threads: a loaded ring from any.  Layer: crypto. */
+ * Invariant: a loaded ring only grows: a key in it never changes and never goes, so whoever holds the ring
+ * goes on with it over a rotation.
+ * Threads: a loaded ring from any, while another grows it.  Layer: crypto. */
 #pragma once
 #include "base/buf.h"
 #include "base/err.h"
@@ -21,8 +22,13 @@ struct key_ring;
 MUST_CHECK enum err_code key_ring_open(const char *path, bool make, struct key_ring **out, struct err *err);
 void key_ring_free(struct key_ring *ring);
 
-/* Adds a new newest key to the file: written aside, synced, renamed.  Load the ring anew afterwards. */
+/* Adds a new newest key to the file: written aside, synced, renamed.  ERR_LIMIT KEYRING_KEYS_MAX. */
 MUST_CHECK enum err_code key_ring_rotate(const char *path, struct err *err);
+/* Takes in what was added to the ring's file since.  ERR_CONFLICT "crypto.key_other": the file does not hold
+ * the keys of this ring (the ring keeps what it has); codes of key_ring_open(). */
+MUST_CHECK enum err_code key_ring_reload(struct key_ring *ring, struct err *err);
+/* Both for the ring's own file: from now on the new key seals. */
+MUST_CHECK enum err_code key_ring_grow(struct key_ring *ring, struct err *err);
 
 /* The id of the newest key, and of the key that sealed a text (0 when it is no sealed text). */
 int64_t key_ring_newest(const struct key_ring *ring);
@@ -35,6 +41,18 @@ MUST_CHECK enum err_code seal(const struct key_ring *ring, struct str context, s
  * ERR_CORRUPT "crypto.sealed" changed, cut, or of another context.  On failure `out` is as it was. */
 MUST_CHECK enum err_code unseal(const struct key_ring *ring, struct str context, struct str sealed,
                                 struct buf *out, struct err *err);
+
+/* What came of sealing values anew. */
+struct reseal_counts {
+    int64_t seen, resealed;  /* values looked at; those that the newest key seals now and did not before */
+    int64_t missing, broken; /* left as they are: the key is not in the ring; changed or of another context */
+    char first[160];         /* the context of the first of these, or "" */
+};
+/* Appends the same plain text sealed by the newest key.  A text that cannot be opened is counted as missing
+ * or broken, and nothing is appended: the rest still goes on.  `resealed` is counted by the caller, when it
+ * is written.  Codes of seal(). */
+MUST_CHECK enum err_code reseal(const struct key_ring *ring, struct str context, struct str sealed,
+                                struct buf *out, struct reseal_counts *counts, struct err *err);
 
 /* A keyed digest of a text, the same for the same text for the life of the ring (made with its oldest key):
  * finds equal sealed values without opening them. */

@@ -46,6 +46,9 @@ void row_values(const struct entity_type *type, struct stmt *stmt, int first, st
 /* The same with texts copied into the arena. */
 MUST_CHECK enum err_code row_values_keep(const struct entity_type *type, struct stmt *stmt,
                                          struct arena *arena, struct value *values, struct err *err);
+/* What a sealed value belongs to. */
+#define ENTITY_SEAL_CONTEXT 140
+struct str seal_context(const struct entity_type *type, int field, int64_t id, char out[ENTITY_SEAL_CONTEXT]);
 /* Binds a value; sensitive ones are sealed into the arena first. */
 MUST_CHECK enum err_code value_seal(const struct entity_call *call, const struct entity_type *type, int field,
                                     int64_t id, struct value *value, struct err *err);

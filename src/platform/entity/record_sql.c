@@ -128,9 +128,9 @@ void stmt_bind_value(struct stmt *stmt, int index, const struct entity_field *fi
 
 /* ---- sensitive fields ---- */
 
-static struct str seal_context(const struct entity_type *type, int field, int64_t id, char out[140])
+struct str seal_context(const struct entity_type *type, int field, int64_t id, char out[ENTITY_SEAL_CONTEXT])
 {
-    const int len = snprintf(out, 140, "%.*s.%.*s:%lld", STR_ARG(type->full),
+    const int len = snprintf(out, ENTITY_SEAL_CONTEXT, "%.*s.%.*s:%lld", STR_ARG(type->full),
                              STR_ARG(type->fields[field].name), (long long)id);
     return (struct str) { out, (size_t)len };
 }
@@ -138,7 +138,7 @@ static struct str seal_context(const struct entity_type *type, int field, int64_
 enum err_code value_seal(const struct entity_call *call, const struct entity_type *type, int field,
                          int64_t id, struct value *value, struct err *err)
 {
-    char context[140];
+    char context[ENTITY_SEAL_CONTEXT];
     struct buf sealed;
     if (value->null)
         return ERR_OK;
@@ -157,7 +157,7 @@ enum err_code value_seal(const struct entity_call *call, const struct entity_typ
 enum err_code value_unseal(const struct entity_call *call, const struct entity_type *type, int field,
                            int64_t id, bool plain, struct value *value, struct err *err)
 {
-    char context[140];
+    char context[ENTITY_SEAL_CONTEXT];
     struct buf text, shown;
     if (value->null)
         return ERR_OK;

@@ -15,6 +15,7 @@ struct tx;
 struct audit;
 struct broadcast;
 struct key_ring;
+struct reseal_counts;
 struct identity;
 
 #define IDENTITY_FRESH_MS 10000
@@ -51,6 +52,10 @@ MUST_CHECK enum err_code identity_start(struct identity *identity, struct identi
 
 /* Drops old answers and ended sessions; once an hour. */
 MUST_CHECK enum err_code identity_tidy(struct identity *identity, struct err *err);
+
+/* Seals up to `limit` secrets of the second factor behind user *after anew, as entity_reseal() does. */
+MUST_CHECK enum err_code identity_reseal(struct identity *identity, int limit, int64_t *after, bool *out_end,
+                                         struct reseal_counts *counts, struct err *err);
 
 /* What the HTTP server asks (http_config.hooks): fills those of this room; ctx of its routes is the identity.
  */

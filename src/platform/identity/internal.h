@@ -109,6 +109,8 @@ ROUTE_FN(session_get);
 ROUTE_FN(session_delete);
 ROUTE_FN(session_password);
 ROUTE_FN(session_lang);
+/* What a sealed TOTP secret belongs to. */
+void totp_context(int64_t user_id, char out[64]);
 ROUTE_FN(totp_post);
 ROUTE_FN(totp_confirm);
 ROUTE_FN(totp_delete);

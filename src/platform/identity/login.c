@@ -147,12 +147,17 @@ static enum err_code check_pace(struct login *login, struct err *err)
     return ERR_OK;
 }
 
+void totp_context(int64_t user_id, char out[64])
+{
+    (void)snprintf(out, 64, "core.user.totp:%lld", (long long)user_id);
+}
+
 static enum err_code open_totp(struct identity *identity, int64_t user_id, struct str sealed,
                                unsigned char secret[TOTP_SECRET_SIZE], struct err *err)
 {
     char context[64];
     struct buf plain;
-    (void)snprintf(context, sizeof context, "core.user.totp:%lld", (long long)user_id);
+    totp_context(user_id, context);
     buf_init(&plain, 256);
     enum err_code rc =
         identity->config.keys
@@ -639,7 +644,7 @@ enum err_code totp_post(struct request *req, struct reply *reply, struct err *er
     if (rc)
         return rc;
     struct totp totp = { .identity = identity, .req = req, .action = "totp_begin" };
-    (void)snprintf(context, sizeof context, "core.user.totp:%lld", (long long)who->user_id);
+    totp_context(who->user_id, context);
     buf_init(&totp.sealed, 1024);
     rc = seal(identity->config.keys, str_from(context), (struct str) { (const char *)secret, sizeof secret },
               &totp.sealed, err);

@@ -150,6 +150,12 @@ static enum err_code first_fn(struct tx *tx, void *arg, struct err *err)
         if (!rc)
             rc = stmt_run(stmt, NULL, err);
         stmt_free(stmt);
+        stmt = NULL;
+        if (!rc)
+            rc = tx_prepare(tx, SQL_JOB_FREE_ALONE, &stmt, err);
+        if (!rc)
+            rc = stmt_run(stmt, NULL, err);
+        stmt_free(stmt);
     }
     for (int i = 0; i < jobs->kind_count && !rc; i++) {
         const struct job_kind *kind = &jobs->kinds[i];

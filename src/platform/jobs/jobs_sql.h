@@ -35,6 +35,8 @@
     " error = '', note = '', done = 0, total = 0, started_at = 0, ended_at = 0 WHERE id = ?1 AND state > 1"
 #define SQL_JOB_FREE_OWN "UPDATE job SET lease_until = 0 WHERE state = 1 AND lease_until > 0"
 
+#define SQL_JOB_FREE_ALONE "DELETE FROM lease WHERE name LIKE 'job.%'"
+
 #define SQL_JOB_COLUMNS                                                                                      \
     "id, kind, state, user_id, params, result, error, note, done, total, starts, cancel_asked, made_at,"     \
     " started_at, ended_at"
