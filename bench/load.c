@@ -1,8 +1,8 @@
-/* load.c - an open-loop HTTP load: requests are due on a schedule, and their time counts from the due instant,
- * so that a stall is not hidden.
+/* load.c - an open-loop HTTP load: requests are due on a schedule, and their time counts from the due
+ * instant, so that a stall is not hidden.
  *
- *   load HOST:PORT RATE CONNECTIONS SECONDS REQUESTS     open loop: one line "rate N p50 N p99 N max N errors N"
- *   load HOST:PORT 0 CONNECTIONS SECONDS REQUESTS        closed loop: as fast as the connections go
+ *   load HOST:PORT RATE CONNECTIONS SECONDS REQUESTS     open loop: one line "rate N p50 N p99 N max N errors
+ * N" load HOST:PORT 0 CONNECTIONS SECONDS REQUESTS        closed loop: as fast as the connections go
  *
  * REQUESTS is a file of whole requests, each preceded by a line "LENGTH\n"; they are sent in its order, over
  * and over.  In a request the bytes "#N#" become a number that grows with each request (unique codes); its
@@ -148,7 +148,8 @@ static bool take(struct connection *c, bool *good)
     for (;;) {
         if (c->head && c->got == BUFFER - 1)
             fail("an answer's head is too large");
-        const ssize_t got = recv(c->fd, c->in + (c->head ? c->got : 0), c->head ? BUFFER - 1 - c->got : BUFFER - 1, 0);
+        const ssize_t got =
+            recv(c->fd, c->in + (c->head ? c->got : 0), c->head ? BUFFER - 1 - c->got : BUFFER - 1, 0);
         if (got < 0 && errno == EAGAIN)
             return false;
         if (got <= 0)
@@ -248,7 +249,7 @@ int main(int argc, char **argv)
     }
     const double took = (double)(now_us() - start) / 1e6;
     qsort(times, (size_t)times_count, sizeof *times, compare);
-    printf("rate %.1f p50 %.2f p99 %.2f max %.2f errors %lld\n", (double)times_count / took, at(0.5), at(0.99), at(1),
-           (long long)errors);
+    printf("rate %.1f p50 %.2f p99 %.2f max %.2f errors %lld\n", (double)times_count / took, at(0.5),
+           at(0.99), at(1), (long long)errors);
     return 0;
 }

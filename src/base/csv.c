@@ -157,7 +157,7 @@ static bool looks_like_number(struct str field)
 
 void csv_put(struct buf *out, struct str field, bool first, bool safe)
 {
-    bool quote = false;
+    bool quote = str_starts(field, STR("\xef\xbb\xbf")); /* at the head of a file it would be its mark */
     const bool formula =
         safe && field.len && field.ptr[0] && strchr("=+-@\t\r", field.ptr[0]) && !looks_like_number(field);
     for (size_t i = 0; i < field.len && !quote; i++)

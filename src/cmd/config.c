@@ -20,7 +20,9 @@ static int check(const struct cmd *cmd)
     if (rc)
         return cmd_fail(cmd, &err);
     (void)printf("host %s\nport %lld\ndatabase %s\n", conf.host, (long long)conf.port,
-                 cmd->database ? "--database" : conf.database ? "postgresql" : "sqlite");
+                 cmd->database   ? "--database"
+                 : conf.database ? "postgresql"
+                                 : "sqlite");
     return CMD_OK;
 }
 

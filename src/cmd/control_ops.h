@@ -2,6 +2,6 @@
 #pragma once
 #include "cmd/control.h"
 
-extern const struct control_op USER_OPS[]; /* user.c */
-extern const struct control_op KEY_OPS[]; /* key.c */
+extern const struct control_op USER_OPS[];  /* user.c */
+extern const struct control_op KEY_OPS[];   /* key.c */
 extern const struct control_op TABLE_OPS[]; /* table.c */

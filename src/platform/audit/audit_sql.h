@@ -26,10 +26,10 @@
 #define SQL_HEAD_START                                                                                       \
     "UPDATE audit_head SET start_seq = ?2, start_hash = ?3, start_seal = ?4 WHERE chain = ?1"
 
-/* ?1 before this id, ?2 limit, ?3 to ?4 the instants, the rest empty or 0 when not asked for.  `at` limits the
- * months that are looked at on PostgreSQL. */
+/* ?1 before this id, ?2 limit, ?3 to ?4 the instants, the rest empty or 0 when not asked for.  `at` limits
+ * the months that are looked at on PostgreSQL. */
 #define SQL_AUDIT_FIND_COLUMNS                                                                               \
-    "SELECT id, at, user_id, user_name, remote, request_id, action, object_type, object_id, object_name,"   \
+    "SELECT id, at, user_id, user_name, remote, request_id, action, object_type, object_id, object_name,"    \
     " before, after, detail FROM audit WHERE id < ?1 AND at >= ?3 AND at < ?4"                               \
     " AND (?5 = '' OR user_name = ?5) AND (?6 = '' OR action = ?6)"
 #define SQL_AUDIT_FIND_END " ORDER BY id DESC LIMIT ?2"
@@ -37,7 +37,8 @@
     SQL_AUDIT_FIND_COLUMNS " AND (?7 = '' OR object_type = ?7) AND (?8 = 0 OR object_id = ?8)"               \
                            " AND (?9 = 0 OR user_id = ?9)" SQL_AUDIT_FIND_END
 #define SQL_AUDIT_FIND_OBJECT                                                                                \
-    SQL_AUDIT_FIND_COLUMNS " AND object_type = ?7 AND object_id = ?8 AND (?9 = 0 OR user_id = ?9)" SQL_AUDIT_FIND_END
+    SQL_AUDIT_FIND_COLUMNS                                                                                   \
+        " AND object_type = ?7 AND object_id = ?8 AND (?9 = 0 OR user_id = ?9)" SQL_AUDIT_FIND_END
 #define SQL_AUDIT_FIND_USER                                                                                  \
     SQL_AUDIT_FIND_COLUMNS " AND user_id = ?9 AND (?7 = '' OR object_type = ?7)"                             \
                            " AND (?8 = 0 OR object_id = ?8)" SQL_AUDIT_FIND_END

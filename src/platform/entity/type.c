@@ -24,12 +24,9 @@ struct types {
 };
 
 const struct entity_relation ENTITY_RELATIONS[] = {
-    { "core.org", "org", "name", "code" },
-    { "core.user", "app_user", "name", "login" },
-    { "core.subject", "subject", "name", "code" },
-    { "core.case", "cases", "title", "number" },
-    { "core.probe", "probe_node", "name", "name" },
-    { 0 },
+    { "core.org", "org", "name", "code" },          { "core.user", "app_user", "name", "login" },
+    { "core.subject", "subject", "name", "code" },  { "core.case", "cases", "title", "number" },
+    { "core.probe", "probe_node", "name", "name" }, { 0 },
 };
 
 /* One file being read.  `faults` counts what was found; `rc` only says that memory is gone. */

@@ -69,7 +69,9 @@
 #define SQL_ORG_SET                                                                                          \
     "UPDATE org SET code = ?3, name = ?4, sort = ?5, active = ?6, parent_id = ?7, version = version + 1, "   \
     "updated_at = ?8, updated_by = ?9 WHERE id = ?1 AND version = ?2"
-#define SQL_ORG_MOVE "UPDATE org SET path = ?2 || substr(path, CAST(?3 AS INTEGER)) WHERE substr(path, 1, CAST(?4 AS INTEGER)) = ?1"
+#define SQL_ORG_MOVE                                                                                         \
+    "UPDATE org SET path = ?2 || substr(path, CAST(?3 AS INTEGER)) WHERE substr(path, 1, CAST(?4 AS "        \
+    "INTEGER)) = ?1"
 #define SQL_ORG_USED                                                                                         \
     "SELECT (SELECT COUNT(*) FROM org WHERE parent_id = ?1) + (SELECT COUNT(*) FROM app_user WHERE org_id "  \
     "= ?1) + "                                                                                               \

@@ -31,7 +31,7 @@ struct jobs {
     pthread_cond_t wake, timer_wake;
     bool stop;
     uint64_t news, owners; /* owners: gives each thread a name in leases of its own */
-    struct job *running; /* list */
+    struct job *running;   /* list */
     pthread_t threads[JOB_THREADS_MAX], timer;
     int thread_count;
     bool timer_started;

@@ -361,9 +361,8 @@ static enum err_code load_needs(struct packs *packs, struct pack *pack, const st
 
 static void check_members(const struct pack *pack, const struct pack_file *file, struct findings *findings)
 {
-    static const char *const known[] = {
-        "name", "version", "title", "needs", "menu", "optional", "description", "$schema"
-    };
+    static const char *const known[] = { "name", "version",  "title",       "needs",
+                                         "menu", "optional", "description", "$schema" };
     const char *key;
     json_t *value;
     json_object_foreach(pack->json, key, value)

@@ -18,7 +18,7 @@ struct conf {
     const char *proxies;      /* addresses whose X-Forwarded-* are believed */
     const char *metrics_from; /* addresses that may read /metrics */
     const char *metrics_token;
-    const char *check_ca;     /* PEM with further certificates that checks trust; NULL: the system's only */
+    const char *check_ca;   /* PEM with further certificates that checks trust; NULL: the system's only */
     const char *public_url; /* how people reach it, for links in messages; NULL: the address */
     const char *log_level;  /* debug, info, warn, error */
     int64_t workers, queue, connections, connections_each, io_threads;
