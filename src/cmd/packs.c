@@ -133,11 +133,11 @@ enum err_code query_start(struct app *app, struct err *err)
         rc = err_set(err, ERR_INVALID, "entity.packs_bad", ARG_INT("n", findings.count + findings.more),
                      ARG_END);
     }
-    app->query_routes = rc ? NULL : arena_alloc(app->arena, 1, sizeof *app->query_routes);
-    if (!rc && !app->query_routes)
-        rc = err_nomem(err);
     if (rc)
         return rc;
+    app->query_routes = arena_alloc(app->arena, 1, sizeof *app->query_routes);
+    if (!app->query_routes)
+        return err_nomem(err);
     *app->query_routes =
         (struct query_routes) { .queries = app->queries, .entity = app->entity, .store = app->store };
     return app->http ? query_routes_add(app->http, app->query_routes, err) : ERR_OK;

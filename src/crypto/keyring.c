@@ -6,6 +6,7 @@
 #include "crypto/digest.h"
 #include "crypto/secret.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <openssl/crypto.h>
@@ -178,6 +179,7 @@ enum err_code key_ring_rotate(const char *path, struct err *err)
     enum err_code rc = key_ring_open(path, false, &ring, err);
     if (rc)
         return rc;
+    assert(ring);
     struct buf text;
     buf_init(&text, FILE_MAX);
     rc = buf_read_file(&text, path, err);

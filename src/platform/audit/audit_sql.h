@@ -38,7 +38,7 @@
                            " AND (?9 = 0 OR user_id = ?9)" SQL_AUDIT_FIND_END
 #define SQL_AUDIT_FIND_OBJECT                                                                                \
     SQL_AUDIT_FIND_COLUMNS                                                                                   \
-        " AND object_type = ?7 AND object_id = ?8 AND (?9 = 0 OR user_id = ?9)" SQL_AUDIT_FIND_END
+    " AND object_type = ?7 AND object_id = ?8 AND (?9 = 0 OR user_id = ?9)" SQL_AUDIT_FIND_END
 #define SQL_AUDIT_FIND_USER                                                                                  \
     SQL_AUDIT_FIND_COLUMNS " AND user_id = ?9 AND (?7 = '' OR object_type = ?7)"                             \
                            " AND (?8 = 0 OR object_id = ?8)" SQL_AUDIT_FIND_END

@@ -53,9 +53,9 @@ MUST_CHECK enum err_code entity_tables(struct entity *entity, bool apply, struct
                                        struct err *err);
 /* Makes the search indexes anew from the records, one transaction a type: after a restore. */
 MUST_CHECK enum err_code entity_search_rebuild(struct entity *entity, struct err *err);
-/* Seals up to about `limit` values of records of the type behind id *after anew that another key than the newest
- * seals; *after moves on, *out_end tells that no records are behind it.  Version, history, events and the time
- * of the change stay; a value that somebody writes meanwhile is not touched.  Adds to `counts`.
+/* Seals up to about `limit` values of records of the type behind id *after anew that another key than the
+ * newest seals; *after moves on, *out_end tells that no records are behind it.  Version, history, events and
+ * the time of the change stay; a value that somebody writes meanwhile is not touched.  Adds to `counts`.
  * Errors of the store, of seal(); the portion is then not written and *after stands. */
 MUST_CHECK enum err_code entity_reseal(struct entity *entity, const struct entity_type *type, int limit,
                                        int64_t *after, bool *out_end, struct reseal_counts *counts,

@@ -20,8 +20,8 @@ struct round {
     const struct types *types;
     int64_t key, place, after, resealed, number; /* resealed: in all rounds and starts */
     int64_t before;                              /* resealed before this round */
-    bool whole; /* this start began the round, so that `counts` tells of all places */
-    struct reseal_counts counts;                 /* of this round */
+    bool whole;                  /* this start began the round, so that `counts` tells of all places */
+    struct reseal_counts counts; /* of this round */
 };
 
 static void read_saved(struct round *round)

@@ -20,11 +20,10 @@
 #define RECORDS 40
 
 static const char PACK_JSON[] = "{\"name\":\"p\",\"version\":\"1\",\"title\":{\"zh-CN\":\"p\",\"en\":\"p\"}}";
-static const char PERSON[] =
-    "{\"type\":\"object\",\"x-kind\":\"plain\"," T ",\"properties\":{"
-    "\"name\":{\"type\":\"string\"," T "},"
-    "\"phone\":{\"type\":\"string\",\"x-sensitive\":\"phone\"," T "},"
-    "\"paper\":{\"type\":\"string\",\"x-sensitive\":\"all\"," T "}}}";
+static const char PERSON[] = "{\"type\":\"object\",\"x-kind\":\"plain\"," T ",\"properties\":{"
+                             "\"name\":{\"type\":\"string\"," T "},"
+                             "\"phone\":{\"type\":\"string\",\"x-sensitive\":\"phone\"," T "},"
+                             "\"paper\":{\"type\":\"string\",\"x-sensitive\":\"all\"," T "}}}";
 static const struct setting TABLE[] = { { "t.secret", SETTING_SECRET, 0, 0, 100, NULL }, { 0 } };
 
 /* ---- the world ---- */

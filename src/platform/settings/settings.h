@@ -51,9 +51,9 @@ void settings_seal(struct settings *settings, void *ctx,
                                          struct err *err),
                    enum err_code (*unseal)(void *ctx, struct str key, struct str sealed, struct buf *out,
                                            struct err *err));
-/* Seals every stored secret anew that another key than the ring's newest seals, in one transaction; values and
- * versions stay.  Adds to `counts`.  For settings whose seal functions are those of that ring, with the key as
- * context. */
+/* Seals every stored secret anew that another key than the ring's newest seals, in one transaction; values
+ * and versions stay.  Adds to `counts`.  For settings whose seal functions are those of that ring, with the
+ * key as context. */
 MUST_CHECK enum err_code settings_reseal(struct settings *settings, struct store *store,
                                          const struct key_ring *keys, struct reseal_counts *counts,
                                          struct err *err);
