@@ -304,7 +304,12 @@ enum err_code seal(const struct key_ring *ring, struct str context, struct str p
     unsigned char mac[DIGEST_SIZE];
     unsigned char *raw = mem_alloc(len, 1);
     char *text = mem_alloc(base64_size(len), 1);
-    enum err_code rc = raw && text ? random_bytes(raw, NONCE_SIZE, err) : err_nomem(err);
+    if (!raw || !text) {
+        mem_free(raw);
+        mem_free(text);
+        return err_nomem(err);
+    }
+    enum err_code rc = random_bytes(raw, NONCE_SIZE, err);
     if (!rc && !sm4_ctr(key, raw, plain, raw + NONCE_SIZE))
         rc = err_set(err, ERR_INTERNAL, "crypto.missing", ARG_TEXT("what", "SM4"), ARG_END);
     if (!rc && !mac_of(key, context, bytes_of(raw, NONCE_SIZE + plain.len), mac))
