@@ -256,6 +256,7 @@ static void *client_run(void *arg)
         client->done[i] = rc == ERR_OK ? 1 : err.id && strcmp(err.id, "store.commit_unknown") == 0 ? 2 : 0;
         if (rc == ERR_OK) {
             client->acknowledged++;
+            nap(6); /* a fast machine must not be done before the last round */
         } else {
             client->failed++;
             nap(20);
