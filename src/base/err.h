@@ -7,6 +7,8 @@
 #include "base/arena.h"
 #include "base/str.h"
 
+#include <assert.h>
+
 enum err_code {
     ERR_OK = 0,
     ERR_INVALID,      /* not in the grammar, fails a check of its content */
@@ -78,6 +80,19 @@ enum err_code err_in(struct err *err, const char *doing);
 
 /* Shorthand for the commonest. */
 enum err_code err_nomem(struct err *err);
+
+/* What the five above return is never ERR_OK, which compiler and analyser learn here: after
+ * `if (rc) return rc;` the outputs of a helper that failed are out of the question. */
+static inline enum err_code err_failed(enum err_code code)
+{
+    assert(code != ERR_OK);
+    return code;
+}
+#define err_set(...) err_failed((err_set)(__VA_ARGS__))
+#define err_at(...) err_failed((err_at)(__VA_ARGS__))
+#define err_pointer(...) err_failed((err_pointer)(__VA_ARGS__))
+#define err_in(...) err_failed((err_in)(__VA_ARGS__))
+#define err_nomem(...) err_failed((err_nomem)(__VA_ARGS__))
 
 /* A stable lower-case name of the code for logs and problem+json ("invalid", "not_found"). */
 const char *err_name(enum err_code code);
