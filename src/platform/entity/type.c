@@ -386,6 +386,8 @@ static void read_members(struct reading *r, json_t *json, struct shape *shape, i
         leave(r, item);
     }
     leave(r, mark);
+    if (!shape->members)
+        return; /* r->rc tells */
     mark = enter(r, "required");
     json_array_foreach(required, i, value)
     {
@@ -459,8 +461,9 @@ static void check_keywords(struct reading *r, json_t *json, enum shape_type type
 
 static void read_shape(struct reading *r, json_t *json, struct shape *shape, int depth)
 {
-    const int type = name_index(TYPE_NAMES, SHAPE__COUNT, json_string_value(json_object_get(json, "type")));
-    if (!json_is_object(json) || type < 0) {
+    const char *name = json_is_object(json) ? json_string_value(json_object_get(json, "type")) : NULL;
+    const int type = name_index(TYPE_NAMES, SHAPE__COUNT, name);
+    if (type < 0) {
         fault(r, "type.expected", STR("\"type\": string / integer / number / boolean / array / object"));
         return;
     }
@@ -1078,7 +1081,11 @@ enum err_code types_compile(const struct packs *packs, struct findings *findings
         return err_nomem(err);
     types->arena = arena_new(TYPES_BYTES_MAX);
     types->items = types->arena ? arena_alloc(types->arena, TYPES_MAX, sizeof *types->items) : NULL;
-    enum err_code rc = types->items ? ERR_OK : err_nomem(err);
+    if (!types->items) {
+        types_free(types);
+        return err_nomem(err);
+    }
+    enum err_code rc = ERR_OK;
     for (int i = 0; !rc && i < packs_count(packs); i++) {
         const struct pack *pack = packs_at(packs, i);
         for (int n = 0; !rc && n < pack->files_count; n++)
