@@ -4,6 +4,7 @@
 #include "platform/pack/pack.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 static void put_word(void *arg, struct str key, struct str text)
 {
@@ -38,32 +39,53 @@ static enum err_code words_get_all(struct request *req, struct reply *reply, str
     return ERR_OK;
 }
 
-/* An entry is shown when its permission is held: its own, or that to read its type. */
-static bool shows(const struct principal *who, const json_t *item, struct arena *arena)
+struct picking {
+    const struct packs *packs;
+    const struct principal *who;
+    struct arena *arena;
+};
+
+/* The page that an entry leads to ("hotline.today"), or NULL. */
+static const json_t *page_of(const struct packs *packs, const json_t *item)
+{
+    const char *name = json_string_value(json_object_get(item, "page"));
+    const char *dot = name ? strchr(name, '.') : NULL;
+    const struct pack *pack = dot ? packs_find(packs, (struct str) { name, (size_t)(dot - name) }) : NULL;
+    const struct pack_file *file = pack ? pack_file_find(pack, PACK_PAGES, str_from(dot + 1)) : NULL;
+    return file ? file->json : NULL;
+}
+
+/* An entry is shown when its permission is held: its own, or that of its page, or that to read its type. */
+static bool shows(const struct picking *p, const json_t *item)
 {
     const char *permission = json_string_value(json_object_get(item, "permission"));
     const char *type = json_string_value(json_object_get(item, "type"));
-    if (permission && *permission && !principal_may(who, str_from(permission)))
+    if (!permission)
+        permission = json_string_value(json_object_get(page_of(p->packs, item), "permission"));
+    if (permission && *permission && !principal_may(p->who, str_from(permission)))
         return false;
     if (permission || !type)
         return true;
-    const struct str read = arena_printf(arena, "%s.read", type);
-    return read.ptr && principal_may(who, read);
+    const struct str read = arena_printf(p->arena, "%s.read", type);
+    return read.ptr && principal_may(p->who, read);
 }
 
-/* A copy of the entries that this user may see; groups that become empty are left out. */
-static json_t *pick(const struct principal *who, const json_t *items, struct arena *arena, int depth)
+/* A copy of the entries that this user may see; a page's own title is used unless the entry has one; groups
+ * that become empty are left out. */
+static json_t *pick(const struct picking *p, const json_t *items, int depth)
 {
     json_t *out = json_array(), *item;
     size_t i;
     json_array_foreach((json_t *)(uintptr_t)items, i, item)
     {
-        if (!json_is_object(item) || !shows(who, item, arena))
+        if (!json_is_object(item) || !shows(p, item))
             continue;
         const json_t *below = json_object_get(item, "items");
-        json_t *copy = json_copy(item);
+        json_t *copy = json_copy(item), *title = json_object_get(page_of(p->packs, item), "title");
+        if (title && !json_object_get(item, "title"))
+            (void)json_object_set(copy, "title", title);
         if (below && depth < 4) {
-            json_t *picked = pick(who, below, arena, depth + 1);
+            json_t *picked = pick(p, below, depth + 1);
             const bool empty = json_array_size(picked) == 0;
             (void)json_object_set_new(copy, "items", picked);
             if (empty) {
@@ -107,10 +129,11 @@ static void insert_group(json_t *menu, json_t *group)
 static enum err_code menu_get(struct request *req, struct reply *reply, struct err *err)
 {
     const struct app *app = req->ctx;
+    const struct picking picking = { .packs = app->packs, .who = req->who, .arena = req->arena };
     json_t *menu = json_array();
     for (int i = 0; app->packs && i < packs_count(app->packs); i++) {
         const json_t *own = json_object_get(packs_at(app->packs, i)->json, "menu");
-        json_t *picked = own ? pick(req->who, own, req->arena, 0) : json_array(), *group;
+        json_t *picked = own ? pick(&picking, own, 0) : json_array(), *group;
         size_t k;
         json_array_foreach(picked, k, group)
         {

@@ -25,7 +25,9 @@ with Server('--demo', '--packs', str(ROOT / 'tests' / 'packs')) as server:
     types = {f"{one['pack']}.{one['type']}": one for one in items(admin.get('core/types'))}
     check('its types are known', {'hotline.call', 'hotline.caller', 'hotline.street'} <= set(types), types.keys())
     menu = admin.get('core/menu')
-    check('its menu is shown', 'hotline.today' in menu.body.decode(), menu)
+    entries = {one.get('page'): one for group in menu.json['items'] for one in group.get('items', [])}
+    check('its menu is shown, a page by its own title', entries['hotline.today']['title'] == {'zh-CN': '热线概况', 'en': 'Hotline today'},
+          menu)
     page = admin.get('core/pages/hotline/today')
     check('its page is served', page.status == 200 and len(page.json['widgets']) == 5, page)
     words = admin.get('core/words?lang=en')

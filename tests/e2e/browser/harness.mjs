@@ -4,7 +4,7 @@
 import { spawn } from 'node:child_process'
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { chromium } from '../../../web/node_modules/playwright-core/index.mjs'
 
@@ -37,13 +37,16 @@ export async function until(fn, ms = 10_000) {
 }
 
 export class Server {
+  /* Further packs (folders below the root) may lead: Server.start(['tests/packs/hotline'], '--demo'). */
   static async start(...more) {
     const self = new Server()
+    const others = Array.isArray(more[0]) ? more.shift() : []
     self.dir = mkdtempSync(join(tmpdir(), 'bihuan-browser-'))
     /* the catalogue without the demo's own checks, whose alarms are not the test's */
     const packs = join(self.dir, 'packs')
     cpSync(join(root, 'packs'), packs, { recursive: true })
     rmSync(join(packs, 'catalogue', 'demo'), { recursive: true, force: true })
+    for (const one of others) cpSync(join(root, one), join(packs, basename(one)), { recursive: true })
     self.child = spawn(BIN, ['serve', '--data', join(self.dir, 'data'), '--port', '0', '--packs', packs, ...more], { stdio: ['ignore', 'pipe', 'pipe'] })
     self.log = ''
     self.child.stderr.on('data', (chunk) => (self.log += chunk))

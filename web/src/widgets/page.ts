@@ -27,6 +27,7 @@ export type WidgetSpec = Base &
     | { widget: 'chart'; query: string; kind?: 'line' | 'bar'; x: string; y: { name: string; title?: Title }[]; unit?: Title; threshold?: { value: number; title: Title } }
     | { widget: 'records'; type: string; filter?: string; columns?: string[]; sort?: string; limit?: number }
     | { widget: 'record'; type: string; id: string; fields?: string[] }
+    | { widget: 'form'; type: string; fields?: string[]; start?: Record<string, string>; act?: Title }
     | { widget: 'alarms'; service?: string; subject?: string; limit?: number }
     | { widget: 'tasks'; limit?: number }
     | { widget: 'links'; items: { title: Title; to?: string; type?: string; page?: string; screen?: string }[] }
