@@ -76,6 +76,7 @@ int main(int argc, char **argv)
     struct cmd cmd = {
         .words = words, .lang = terminal_lang(), .data = "data", .name = argc > 1 ? argv[1] : ""
     };
+    cmd_disk(&cmd);
     if (!words || load_words(words, &err)) {
         (void)fputs("bihuan: the files of the program (words/) are missing or damaged\n", stderr);
         words_free(words);

@@ -187,9 +187,9 @@ static void settle_content(struct disk *disk, struct image *image)
     (void)close(fd);
 }
 
-void disk_settle(struct disk *disk)
+/* With the lock held. */
+static void settle(struct disk *disk)
 {
-    (void)pthread_mutex_lock(&disk->lock);
     for (struct image *image = disk->images; image; image = image->next) {
         settle_content(disk, image);
         if (image->created && chance(disk) % 2)
@@ -214,9 +214,22 @@ void disk_settle(struct disk *disk)
         free(image->saved);
         free(image);
     }
+}
+
+void disk_settle(struct disk *disk)
+{
+    (void)pthread_mutex_lock(&disk->lock);
+    settle(disk);
     disk->cut = disk->full = false;
     disk->cut_at = disk->fail_at = -1;
     (void)pthread_mutex_unlock(&disk->lock);
+}
+
+void disk_die(struct disk *disk, int status)
+{
+    (void)pthread_mutex_lock(&disk->lock);
+    settle(disk);
+    _exit(status);
 }
 
 /* ---- files ---- */
@@ -492,7 +505,7 @@ enum err_code disk_replace(struct disk *disk, const char *path, const void *byte
     (void)strcpy(folder, path);
     struct disk_file *file = NULL;
     enum err_code rc = disk_open(disk, temp, DISK_WRITE | DISK_CREATE | DISK_TRUNCATE, &file, err);
-    if (rc)
+    if (rc || !file)
         return rc;
     rc = disk_write(file, 0, bytes, len, err);
     if (!rc)

@@ -69,3 +69,6 @@ long disk_changes(struct disk *disk);
  * is taken back, then by chance the first few of them are put there again, the last of those torn within a
  * sector.  The disk is then whole again and empty of memory. */
 void disk_settle(struct disk *disk);
+/* The power goes now and takes the process along: what disk_settle() leaves, and then _exit(`status`) before
+ * any other thread can write again. */
+_Noreturn void disk_die(struct disk *disk, int status);

@@ -8,6 +8,8 @@
 #include "base/err.h"
 #include "base/words.h"
 
+struct disk;
+
 enum cmd_exit { CMD_OK = 0, CMD_NO = 1, CMD_USAGE = 2, CMD_SURROUNDINGS = 3 };
 
 struct cmd {
@@ -16,7 +18,13 @@ struct cmd {
     const char *data;     /* --data DIR, default "data" */
     const char *database; /* --database URL, NULL = the SQLite file in the data directory */
     const char *name;     /* of the subcommand, for messages */
+    struct disk *disk;    /* on which `serve` writes; NULL: the machine's (cmd_disk) */
+    const char *vfs;      /* the same disk for SQLite; NULL: the machine's */
 };
+
+/* Sets cmd->disk and cmd->vfs: to NULL in the product.  tests/fault/powercut.c puts another one in its place
+ * when it links this program to a disk that can lose its power. */
+void cmd_disk(struct cmd *cmd);
 
 struct cmd_entry { /* its words: cmd.NAME.brief, cmd.NAME.usage, cmd.NAME.help */
     const char *name;

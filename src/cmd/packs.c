@@ -19,7 +19,7 @@ enum err_code files_start(struct app *app, struct err *err)
 {
     char dir[2200];
     (void)snprintf(dir, sizeof dir, "%.2000s/files", app->data);
-    return files_open(dir, NULL, app->store, &app->ids, app->clock, &app->files, err);
+    return files_open(dir, app->cmd->disk, app->store, &app->ids, app->clock, &app->files, err);
 }
 
 void files_stop(struct app *app)

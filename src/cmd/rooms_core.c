@@ -22,6 +22,7 @@ enum err_code store_room_start(struct app *app, struct err *err)
 {
     const struct store_config config = { .url = app->cmd->database,
                                          .data_dir = app->data,
+                                         .vfs = app->cmd->vfs,
                                          .readers = (int)app->conf.readers,
                                          .writers = (int)app->conf.writers };
     enum err_code rc = crypto_check(err);
@@ -49,7 +50,10 @@ static void node_lost(void *arg)
 
 enum err_code node_room_start(struct app *app, struct err *err)
 {
-    const enum err_code rc = node_start(app->store, node_lost, app, &app->node, err);
+    char home[LEASE_HOME_SIZE];
+    enum err_code rc = lease_home(app->cmd->disk, app->data, home, err);
+    if (!rc)
+        rc = node_start(app->store, str_from(home), node_lost, app, &app->node, err);
     if (!rc)
         ids_init(&app->ids, app->clock, node_number(app->node));
     return rc;

@@ -226,6 +226,7 @@ enum err_code warn_room_start(struct app *app, struct err *err)
     char dir[2200];
     (void)snprintf(dir, sizeof dir, "%.2000s/alarms", app->data);
     const struct alarms_config config = { .dir = dir,
+                                          .disk = app->cmd->disk,
                                           .store = app->store,
                                           .ids = &app->ids,
                                           .clock = app->clock,

@@ -110,6 +110,7 @@ enum err_code watch_room_start(struct app *app, struct err *err)
         .ids = &app->ids,
         .clock = app->clock,
         .data_dir = app->data,
+        .disk = app->cmd->disk,
         .ca_file = app->conf.check_ca,
         .feed = on_results,
         .changed = on_check,

@@ -89,7 +89,7 @@ static enum err_code open_parts(struct observe *observe, struct err *err)
     const struct observe_config *config = &observe->config;
     char dir[2300];
     (void)snprintf(dir, sizeof dir, "%.2200s/series", config->data_dir);
-    const struct series_config series = { .dir = dir, .clock = config->clock };
+    const struct series_config series = { .disk = config->disk, .dir = dir, .clock = config->clock };
     enum err_code rc = series_open(&series, &observe->series, err);
     if (!rc)
         rc = nodes_open(config->store, config->ids, config->clock, config->audit, &observe->nodes, err);

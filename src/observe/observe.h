@@ -22,6 +22,7 @@ struct observe_config {
     struct ids *ids;
     const struct clock *clock;
     const char *data_dir; /* DIR/series */
+    struct disk *disk;    /* on which it lies; NULL: the machine's */
     const char *ca_file;  /* further trusted certificates for checks; NULL */
     /* See checks.h; both may be NULL. */
     void (*feed)(void *ctx, int64_t node, const struct collect_result *results, size_t count);

@@ -128,8 +128,9 @@ class Client:
 class Server:
     PASSWORD = 'Right-Horse-7'
 
-    def __init__(self, *options, data=None, conf='', env=None, store=None):
+    def __init__(self, *options, data=None, conf='', env=None, store=None, binary=BIN):
         self.options, self.conf, self.env = list(options), conf, dict(os.environ, **(env or {}))
+        self.binary = binary
         self.own_data = data is None
         self.data = data or tempfile.mkdtemp(prefix='bihuan-e2e-')
         self.process = None
@@ -153,7 +154,7 @@ class Server:
         return self
 
     def start(self, wait=60):
-        command = [BIN, 'serve', '--data', self.data, '--port', str(self.port)] + self.options
+        command = [self.binary, 'serve', '--data', self.data, '--port', str(self.port)] + self.options
         if self.database:
             command += ['--database', self.database]
         self.log = open(os.path.join(self.data, 'serve.log'), 'a')

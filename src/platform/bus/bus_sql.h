@@ -8,13 +8,15 @@
     "INSERT INTO lease (name, owner, until) VALUES (?1, ?2, ?3)"                                             \
     " ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, until = excluded.until"                       \
     " WHERE lease.owner = excluded.owner OR lease.until <= ?4"
+#define SQL_LEASE_GIVE_ALL "DELETE FROM lease WHERE owner LIKE ?1"
 #define SQL_LEASE_GIVE "DELETE FROM lease WHERE name = ?1 AND owner = ?2"
 
-#define SQL_NODE_LIST "SELECT number, until FROM node ORDER BY number"
+#define SQL_NODE_LIST                                                                                        \
+    "SELECT number, until, CASE WHEN owner LIKE ?1 THEN 1 ELSE 0 END FROM node ORDER BY number"
 #define SQL_NODE_TAKE                                                                                        \
     "INSERT INTO node (number, owner, until) VALUES (?1, ?2, ?3)"                                            \
     " ON CONFLICT (number) DO UPDATE SET owner = excluded.owner, until = excluded.until"                     \
-    " WHERE node.owner = excluded.owner OR node.until <= ?4"
+    " WHERE node.owner = excluded.owner OR node.until <= ?4 OR node.owner LIKE ?5"
 #define SQL_NODE_RENEW "UPDATE node SET until = ?3 WHERE number = ?1 AND owner = ?2"
 #define SQL_NODE_GIVE "DELETE FROM node WHERE number = ?1 AND owner = ?2"
 
@@ -38,7 +40,9 @@
     "UPDATE outbox_todo SET tries = tries + 1, due_at = ?4, lease_owner = NULL, lease_until = 0,"            \
     " error = ?5, dead_at = ?6 WHERE consumer = ?1 AND id = ?2 AND lease_owner = ?3"
 #define SQL_TODO_NEXT "SELECT min(due_at) FROM outbox_todo WHERE consumer = ?1 AND dead_at IS NULL"
-#define SQL_TODO_FREE_OWN "UPDATE outbox_todo SET lease_owner = NULL, lease_until = 0 WHERE lease_until > 0"
+#define SQL_TODO_FREE_OWN                                                                                    \
+    "UPDATE outbox_todo SET lease_owner = NULL, lease_until = 0 WHERE lease_until > 0 AND lease_owner LIKE " \
+    "?1"
 
 #define SQL_DEAD_LIST                                                                                        \
     "SELECT t.consumer, t.id, t.subject_id, t.tries, t.dead_at, t.error, o.topic, o.at, o.body"              \

@@ -1,3 +1,4 @@
+#include "base/disk.h"
 #include "platform/bus/bus.h"
 #include "platform/bus/broadcast.h"
 #include "platform/bus/lease.h"
@@ -442,15 +443,16 @@ static void test_nodes(void **state)
     struct node *nodes[4] = { NULL };
     int lost = 0;
     struct err err = { 0 };
+    static const char *const HOMES[] = { "a0", "a1", "a2", "a3" };
     for (int i = 0; i < 3; i++) {
-        teststore_ok(node_start(store, on_lost, &lost, &nodes[i], &err), &err, "node");
+        teststore_ok(node_start(store, str_from(HOMES[i]), on_lost, &lost, &nodes[i], &err), &err, "node");
         test_ok(node_number(nodes[i]) == i, "number %d", node_number(nodes[i]));
     }
     node_stop(nodes[1]);
-    teststore_ok(node_start(store, on_lost, &lost, &nodes[1], &err), &err, "node");
+    teststore_ok(node_start(store, STR("a1"), on_lost, &lost, &nodes[1], &err), &err, "node");
     test_ok(node_number(nodes[1]) == 1, "the freed number comes again");
     clock.test_ms += NODE_LEASE_MS + 1;
-    teststore_ok(node_start(store, on_lost, &lost, &nodes[3], &err), &err, "node");
+    teststore_ok(node_start(store, STR("a3"), on_lost, &lost, &nodes[3], &err), &err, "node");
     test_ok(node_number(nodes[3]) == 0, "a number that ran out is taken over");
     for (int i = 0; i < 4; i++)
         node_stop(nodes[i]);
@@ -535,6 +537,134 @@ static void test_two_processes(void **state)
     world_done(&world);
 }
 
+/* ---- a process is killed, and one of the same data directory follows it ---- */
+
+static void test_home(void **state)
+{
+    (void)state;
+    char first[LEASE_HOME_SIZE], again[LEASE_HOME_SIZE], dir[2][300], command[900];
+    char owner[LEASE_OWNER_SIZE], pattern[LEASE_PATTERN_SIZE];
+    struct err err = { 0 };
+    for (int i = 0; i < 2; i++)
+        (void)snprintf(dir[i], sizeof dir[i], "%.250s/home%d", teststore_dir(), i);
+    test_ok(!disk_mkdir(NULL, dir[0], &err), "mkdir");
+    teststore_ok(lease_home(NULL, dir[0], first, &err), &err, "made");
+    teststore_ok(lease_home(NULL, dir[0], again, &err), &err, "read");
+    test_ok(strlen(first) == 16 && strcmp(first, again) == 0, "kept: %s %s", first, again);
+    (void)snprintf(command, sizeof command, "cp -a %s %s", dir[0], dir[1]);
+    test_ok(system(command) == 0, "copied");
+    teststore_ok(lease_home(NULL, dir[1], again, &err), &err, "copy");
+    test_ok(strlen(again) == 16 && strcmp(first, again) != 0, "a copy is another: %s", again);
+    teststore_ok(lease_home(NULL, dir[0], again, &err), &err, "first");
+    test_ok(strcmp(first, again) == 0, "the first stays");
+    teststore_ok(lease_owner_make(str_from(first), owner, &err), &err, "owner");
+    lease_pattern(str_from(owner), pattern);
+    test_ok(strlen(pattern) == 18 && strncmp(pattern, first, 16) == 0 && strcmp(pattern + 16, "/%") == 0,
+            "%s of %s", pattern, owner);
+    lease_pattern(STR("a"), pattern);
+    test_ok(strcmp(pattern, "a") == 0, "without a home: %s", pattern);
+}
+
+static enum err_code die_outside(void *arg, const struct outbox_message *message, struct err *err)
+{
+    (void)arg, (void)message, (void)err;
+    _exit(42);
+}
+
+/* Takes a number, a name and the message, and is gone. */
+static void die_with_leases(const char *url)
+{
+    struct world world;
+    struct node *node;
+    struct err err = { 0 };
+    char owner[LEASE_OWNER_SIZE];
+    bool mine = false;
+    int done, lost;
+    if (lease_owner_make(STR("aaaa"), owner, &err))
+        _exit(1);
+    world_init(&world, url, owner);
+    const struct outbox_consumer consumer = {
+        .name = "c", .pattern = "*", .outside = die_outside, .lease_ms = 30000
+    };
+    if (outbox_register(world.outbox, &consumer, NULL) ||
+        node_start(world.store, STR("aaaa"), on_lost, &lost, &node, &err) || node_number(node) != 0 ||
+        lease_take(world.store, STR("n"), str_from(owner), 30000, &mine, &err) || !mine)
+        _exit(2);
+    (void)!outbox_run_due(world.outbox, &done, &err);
+    _exit(3);
+}
+
+static void test_killed_and_started_again(void **state)
+{
+    (void)state;
+    static const char *const HOMES[] = { "bbbb", "aaaa" };
+    const char *url = teststore_url();
+    struct world world;
+    struct sink sink = { 0 };
+    struct err err = { 0 };
+    int status = 0, lost = 0;
+    world_init(&world, url, "p");
+    const struct outbox_consumer consumer = {
+        .name = "c", .pattern = "*", .outside = sink_outside, .arg = &sink, .lease_ms = 30000
+    };
+    test_ok(!outbox_register(world.outbox, &consumer, NULL), "register");
+    test_ok(!post(&world, "t", 1, "a"), "posted");
+    world_done(&world);
+    const pid_t pid = fork();
+    if (pid == 0)
+        die_with_leases(url);
+    test_ok(waitpid(pid, &status, 0) == pid && WEXITSTATUS(status) == 42, "died in hand: %d", status);
+    for (int i = teststore_is_postgres() ? 0 : 1; i < 2; i++) {
+        char owner[LEASE_OWNER_SIZE];
+        struct node *node = NULL;
+        bool mine = false;
+        const bool same = i == 1;
+        teststore_ok(lease_owner_make(str_from(HOMES[i]), owner, &err), &err, "owner");
+        world_init(&world, url, owner);
+        test_ok(!outbox_register(world.outbox, &consumer, NULL), "register");
+        teststore_ok(node_start(world.store, str_from(HOMES[i]), on_lost, &lost, &node, &err), &err, "node");
+        test_ok((node_number(node) == 0) == same, "number %d of %s", node_number(node), HOMES[i]);
+        teststore_ok(lease_take(world.store, STR("n"), str_from(owner), 1000, &mine, &err), &err, "take");
+        test_ok(mine == same, "the name, by %s", HOMES[i]);
+        teststore_ok(outbox_start(world.outbox, 1, &err), &err, "start");
+        for (int wait = 0; wait < (same ? 300 : 30) && !sink.got[0]; wait++)
+            nap(10);
+        outbox_stop(world.outbox);
+        test_ok(strcmp(sink.got, same ? "1:a " : "") == 0, "%s got '%s'", HOMES[i], sink.got);
+        node_stop(node);
+        world_done(&world);
+    }
+}
+
+/* Its clock stood after the renewal of the dead one's number: ids could come twice, so it takes another. */
+static void test_number_after_a_jump(void **state)
+{
+    (void)state;
+    const char *url = teststore_url();
+    struct world world;
+    struct err err = { 0 };
+    int lost = 0;
+    struct node *node = NULL;
+    world_init(&world, url, "p");
+    const pid_t pid = fork();
+    if (pid == 0) {
+        struct world own;
+        world_init(&own, url, "p");
+        own.clock.test_ms += 1000;
+        _exit(node_start(own.store, STR("aaaa"), on_lost, &lost, &node, &err) ? 1 : 42);
+    }
+    int status = 0;
+    test_ok(waitpid(pid, &status, 0) == pid && WEXITSTATUS(status) == 42, "took 0");
+    teststore_ok(node_start(world.store, STR("aaaa"), on_lost, &lost, &node, &err), &err, "node");
+    test_ok(node_number(node) == 1, "another one: %d", node_number(node));
+    node_stop(node);
+    world.clock.test_ms += 1000;
+    teststore_ok(node_start(world.store, STR("aaaa"), on_lost, &lost, &node, &err), &err, "node");
+    test_ok(node_number(node) == 0, "its own when the time has come: %d", node_number(node));
+    node_stop(node);
+    world_done(&world);
+}
+
 static enum err_code broadcast_fn(struct tx *tx, void *arg, struct err *err)
 {
     const struct bus_event event = { STR("settings.changed"), 5, STR("{\"x\":1}") };
@@ -574,5 +704,6 @@ static void test_broadcast(void **state)
 
 TEST_MAIN(TEST(test_patterns), TEST(test_memory_bus), TEST(test_outbox_delivers),
           TEST(test_outbox_retries_in_order), TEST(test_dead_letters), TEST(test_lease_runs_out),
-          TEST(test_nth_statement), TEST(test_threads), TEST(test_leases), TEST(test_nodes),
-          TEST(test_two_processes), TEST(test_broadcast))
+          TEST(test_nth_statement), TEST(test_threads), TEST(test_leases), TEST(test_nodes), TEST(test_home),
+          TEST(test_killed_and_started_again), TEST(test_number_after_a_jump), TEST(test_two_processes),
+          TEST(test_broadcast))

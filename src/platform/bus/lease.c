@@ -1,14 +1,17 @@
 /* lease.c - see lease.h. */
 #include "platform/bus/lease.h"
 
+#include "base/disk.h"
 #include "base/log.h"
 #include "crypto/digest.h"
 #include "crypto/secret.h"
 #include "platform/bus/bus_sql.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -21,17 +24,86 @@ enum err_code lease_now(struct tx *tx, int64_t *out_ms, struct err *err)
     return ERR_OK;
 }
 
-enum err_code lease_owner_make(char out[LEASE_OWNER_SIZE], struct err *err)
+/* ---- whose ---- */
+
+static enum err_code random_hex(char out[17], struct err *err)
 {
-    char host[24] = "", hex[17];
     unsigned char random[8];
     const enum err_code rc = random_bytes(random, sizeof random, err);
+    if (!rc)
+        hex_put(random, sizeof random, out);
+    return rc;
+}
+
+/* What a copy of the folder would not share: the machine and the folder's place on its disk. */
+static void place_of(const char *dir, char *out, size_t size)
+{
+    struct stat st = { 0 };
+    char machine[72] = "";
+    const int fd = open("/etc/machine-id", O_RDONLY | O_CLOEXEC);
+    const ssize_t got = fd < 0 ? 0 : read(fd, machine, sizeof machine - 1);
+    if (fd >= 0)
+        (void)close(fd);
+    machine[got > 0 ? (size_t)got : 0] = 0;
+    machine[strcspn(machine, " \r\n")] = 0;
+    if (!machine[0])
+        (void)gethostname(machine, sizeof machine - 1);
+    (void)stat(dir, &st);
+    (void)snprintf(out, size, "%s %llu", machine, (unsigned long long)st.st_ino);
+}
+
+static enum err_code home_read(struct disk *disk, const char *path, char *text, size_t size, struct err *err)
+{
+    struct disk_file *file = NULL;
+    size_t got = 0;
+    enum err_code rc = disk_open(disk, path, DISK_READ, &file, err);
+    if (!rc)
+        rc = disk_read(file, 0, text, size - 1, &got, err);
+    disk_close(file);
+    text[got] = 0;
+    return rc == ERR_NOT_FOUND ? ERR_OK : rc;
+}
+
+enum err_code lease_home(struct disk *disk, const char *dir, char out[LEASE_HOME_SIZE], struct err *err)
+{
+    char path[2200], text[160] = "", place[128], made[160];
+    (void)snprintf(path, sizeof path, "%.2100s/node", dir);
+    place_of(dir, place, sizeof place);
+    enum err_code rc = home_read(disk, path, text, sizeof text, err);
     if (rc)
         return rc;
-    (void)gethostname(host, sizeof host - 1);
-    hex_put(random, sizeof random, hex);
-    (void)snprintf(out, LEASE_OWNER_SIZE, "%.20s/%d/%.16s", host, (int)getpid(), hex);
-    return ERR_OK;
+    const size_t digits = strspn(text, "0123456789abcdef");
+    if (digits == LEASE_HOME_SIZE - 1 && text[digits] == ' ' && strcmp(text + digits + 1, place) == 0) {
+        (void)snprintf(out, LEASE_HOME_SIZE, "%.16s", text);
+        return ERR_OK;
+    }
+    char home[LEASE_HOME_SIZE];
+    rc = random_hex(home, err);
+    if (!rc) {
+        const int len = snprintf(made, sizeof made, "%s %s", home, place);
+        rc = disk_replace(disk, path, made, (size_t)len, err);
+    }
+    if (!rc)
+        (void)snprintf(out, LEASE_HOME_SIZE, "%s", home);
+    return rc;
+}
+
+enum err_code lease_owner_make(struct str home, char out[LEASE_OWNER_SIZE], struct err *err)
+{
+    char hex[17];
+    const enum err_code rc = random_hex(hex, err);
+    if (!rc)
+        (void)snprintf(out, LEASE_OWNER_SIZE, "%.*s/%d/%s", home.len > 16 ? 16 : (int)home.len, home.ptr,
+                       (int)getpid(), hex);
+    return rc;
+}
+
+void lease_pattern(struct str owner, char out[LEASE_PATTERN_SIZE])
+{
+    const ptrdiff_t slash = str_find(owner, STR("/"));
+    const size_t len = slash < 0 ? owner.len : (size_t)slash + 1;
+    (void)snprintf(out, LEASE_PATTERN_SIZE, "%.*s%s", len > LEASE_OWNER_SIZE ? LEASE_OWNER_SIZE : (int)len,
+                   owner.ptr, slash < 0 ? "" : "%");
 }
 
 /* ---- named leases ---- */
@@ -104,26 +176,54 @@ struct node {
     bool stop, started;
 };
 
+/* The number of a dead process of this home, unless the clock has jumped back behind its last renewal: ids
+ * might then come twice.  Else the least free one. */
+static enum err_code number_find(struct tx *tx, const char *pattern, int64_t now, int *out_number,
+                                 struct err *err)
+{
+    struct stmt *stmt = NULL;
+    int own = -1, free_number = -1, next = 0;
+    bool row = true;
+    enum err_code rc = tx_prepare(tx, SQL_NODE_LIST, &stmt, err);
+    if (!rc)
+        stmt_bind_text(stmt, 1, str_from(pattern));
+    while (!rc && !(rc = stmt_step(stmt, &row, err)) && row && own < 0) {
+        const int number = (int)stmt_i64(stmt, 0);
+        if (free_number < 0 && (number > next || stmt_i64(stmt, 1) <= now))
+            free_number = number > next ? next : number;
+        if (stmt_i64(stmt, 2) && stmt_i64(stmt, 1) <= now + NODE_LEASE_MS)
+            own = number;
+        next = number + 1;
+    }
+    stmt_free(stmt);
+    *out_number = own >= 0 ? own : free_number >= 0 ? free_number : next;
+    return rc;
+}
+
+/* What the dead processes of this home held by name. */
+static enum err_code give_all(struct tx *tx, const char *pattern, struct err *err)
+{
+    struct stmt *stmt = NULL;
+    enum err_code rc = tx_prepare(tx, SQL_LEASE_GIVE_ALL, &stmt, err);
+    if (!rc) {
+        stmt_bind_text(stmt, 1, str_from(pattern));
+        rc = stmt_run(stmt, NULL, err);
+    }
+    stmt_free(stmt);
+    return rc;
+}
+
 static enum err_code node_take_fn(struct tx *tx, void *arg, struct err *err)
 {
     struct node *node = arg;
     struct stmt *stmt = NULL;
+    char pattern[LEASE_PATTERN_SIZE];
     int64_t now, changes = 0;
-    int free_number = -1, next = 0;
-    bool row = true;
+    int free_number = 0;
+    lease_pattern(str_from(node->owner), pattern);
     enum err_code rc = lease_now(tx, &now, err);
     if (!rc)
-        rc = tx_prepare(tx, SQL_NODE_LIST, &stmt, err);
-    while (!rc && !(rc = stmt_step(stmt, &row, err)) && row && free_number < 0) {
-        const int number = (int)stmt_i64(stmt, 0);
-        if (number > next || stmt_i64(stmt, 1) <= now)
-            free_number = number > next ? next : number;
-        next = number + 1;
-    }
-    stmt_free(stmt);
-    stmt = NULL;
-    if (free_number < 0)
-        free_number = next;
+        rc = number_find(tx, pattern, now, &free_number, err);
     if (!rc && free_number > IDS_NODE_MAX)
         return err_set(err, ERR_BUSY, "bus.no_node", ARG_END);
     if (!rc)
@@ -133,11 +233,14 @@ static enum err_code node_take_fn(struct tx *tx, void *arg, struct err *err)
         stmt_bind_text(stmt, 2, str_from(node->owner));
         stmt_bind_i64(stmt, 3, now + NODE_LEASE_MS);
         stmt_bind_i64(stmt, 4, now);
+        stmt_bind_text(stmt, 5, str_from(pattern));
         rc = stmt_run(stmt, &changes, err);
     }
     stmt_free(stmt);
     if (!rc && changes == 0) /* another one was faster */
         return err_set(err, ERR_CONFLICT, "bus.no_node", ARG_END);
+    if (!rc)
+        rc = give_all(tx, pattern, err);
     node->number = free_number;
     return rc;
 }
@@ -206,8 +309,8 @@ static void *node_run(void *arg)
     return NULL;
 }
 
-enum err_code node_start(struct store *store, void (*lost)(void *arg), void *arg, struct node **out_node,
-                         struct err *err)
+enum err_code node_start(struct store *store, struct str home, void (*lost)(void *arg), void *arg,
+                         struct node **out_node, struct err *err)
 {
     struct node *node = mem_alloc(1, sizeof *node);
     if (!node)
@@ -221,7 +324,7 @@ enum err_code node_start(struct store *store, void (*lost)(void *arg), void *arg
     (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     (void)pthread_cond_init(&node->wake, &attr);
     (void)pthread_condattr_destroy(&attr);
-    enum err_code rc = lease_owner_make(node->owner, err);
+    enum err_code rc = lease_owner_make(home, node->owner, err);
     for (int tries = 0; !rc && tries < 10; tries++) {
         rc = store_write_claim(store, node_take_fn, node, err);
         if (rc != ERR_CONFLICT)

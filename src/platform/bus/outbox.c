@@ -426,13 +426,18 @@ static void *outbox_thread(void *arg)
     return NULL;
 }
 
+/* What died with a process of this home is due at once; on SQLite there is nobody else. */
 static enum err_code free_own_fn(struct tx *tx, void *arg, struct err *err)
 {
-    (void)arg;
+    const struct outbox *outbox = arg;
     struct stmt *stmt = NULL;
+    char pattern[LEASE_PATTERN_SIZE];
+    lease_pattern(outbox->owner, pattern);
     enum err_code rc = tx_prepare(tx, SQL_TODO_FREE_OWN, &stmt, err);
-    if (!rc)
+    if (!rc) {
+        stmt_bind_text(stmt, 1, tx_backend(tx) == STORE_SQLITE ? STR("%") : str_from(pattern));
         rc = stmt_run(stmt, NULL, err);
+    }
     stmt_free(stmt);
     return rc;
 }
@@ -440,11 +445,9 @@ static enum err_code free_own_fn(struct tx *tx, void *arg, struct err *err)
 enum err_code outbox_start(struct outbox *outbox, int threads, struct err *err)
 {
     assert(threads >= 1 && threads <= THREADS_MAX && outbox->thread_count == 0);
-    if (store_backend(outbox->store) == STORE_SQLITE) { /* nobody else: what is leased died with a process */
-        const enum err_code rc = store_write_claim(outbox->store, free_own_fn, NULL, err);
-        if (rc)
-            return rc;
-    }
+    const enum err_code rc = store_write_claim(outbox->store, free_own_fn, outbox, err);
+    if (rc)
+        return rc;
     outbox->stop = false;
     while (outbox->thread_count < threads) {
         if (pthread_create(&outbox->threads[outbox->thread_count], NULL, outbox_thread, outbox)) {

@@ -140,23 +140,30 @@ enum err_code jobs_tick(struct jobs *jobs, const char *name, int64_t every_ms,
     return ERR_OK;
 }
 
+/* What broke off with a process of this home is due at once; on SQLite there is nobody else. */
+static enum err_code free_own(struct tx *tx, const struct jobs *jobs, struct err *err)
+{
+    static const char *const SQL[] = { SQL_JOB_FREE_OWN, SQL_JOB_FREE_ALONE };
+    char pattern[LEASE_PATTERN_SIZE];
+    enum err_code rc = ERR_OK;
+    lease_pattern(jobs->owner, pattern);
+    for (size_t i = 0; i < sizeof SQL / sizeof *SQL && !rc; i++) {
+        struct stmt *stmt = NULL;
+        rc = tx_prepare(tx, SQL[i], &stmt, err);
+        if (!rc) {
+            stmt_bind_text(stmt, 1, tx_backend(tx) == STORE_SQLITE ? STR("%") : str_from(pattern));
+            rc = stmt_run(stmt, NULL, err);
+        }
+        stmt_free(stmt);
+    }
+    return rc;
+}
+
 static enum err_code first_fn(struct tx *tx, void *arg, struct err *err)
 {
     struct jobs *jobs = arg;
-    enum err_code rc = ERR_OK;
+    enum err_code rc = free_own(tx, jobs, err);
     struct stmt *stmt = NULL;
-    if (tx_backend(tx) == STORE_SQLITE) { /* nobody else: what is leased broke off with a process */
-        rc = tx_prepare(tx, SQL_JOB_FREE_OWN, &stmt, err);
-        if (!rc)
-            rc = stmt_run(stmt, NULL, err);
-        stmt_free(stmt);
-        stmt = NULL;
-        if (!rc)
-            rc = tx_prepare(tx, SQL_JOB_FREE_ALONE, &stmt, err);
-        if (!rc)
-            rc = stmt_run(stmt, NULL, err);
-        stmt_free(stmt);
-    }
     for (int i = 0; i < jobs->kind_count && !rc; i++) {
         const struct job_kind *kind = &jobs->kinds[i];
         const struct schedule schedule = { .spec = str_from(kind->schedule) };

@@ -33,9 +33,9 @@
 #define SQL_JOB_AGAIN                                                                                        \
     "UPDATE job SET state = 0, due_at = ?2, starts = 0, cancel_asked = 0, saved = '', result = '',"          \
     " error = '', note = '', done = 0, total = 0, started_at = 0, ended_at = 0 WHERE id = ?1 AND state > 1"
-#define SQL_JOB_FREE_OWN "UPDATE job SET lease_until = 0 WHERE state = 1 AND lease_until > 0"
-
-#define SQL_JOB_FREE_ALONE "DELETE FROM lease WHERE name LIKE 'job.%'"
+#define SQL_JOB_FREE_OWN                                                                                     \
+    "UPDATE job SET lease_until = 0 WHERE state = 1 AND lease_until > 0 AND lease_owner LIKE ?1"
+#define SQL_JOB_FREE_ALONE "DELETE FROM lease WHERE name LIKE 'job.%' AND owner LIKE ?1"
 
 #define SQL_JOB_COLUMNS                                                                                      \
     "id, kind, state, user_id, params, result, error, note, done, total, starts, cancel_asked, made_at,"     \

@@ -96,16 +96,17 @@ static enum err_code run_steps(void *arg, struct job *job, struct err *err)
     return job_result(job, (struct str) { text, (size_t)len }, err);
 }
 
-static void world_open(struct world *world, const char *url, int node)
+static void world_open_as(struct world *world, const char *url, int node, const char *home,
+                          const struct clock *clock)
 {
     struct err err = { 0 };
     char owner[LEASE_OWNER_SIZE];
     *world = (struct world) { 0 };
-    world->store = teststore_open(url, true, NULL);
-    ids_init(&world->ids, &CLOCK_SYSTEM, node);
+    world->store = teststore_open(url, true, clock);
+    ids_init(&world->ids, clock ? clock : &CLOCK_SYSTEM, node);
     world->bus = bus_new();
     world->arena = arena_new(16 << 20);
-    test_ok(!lease_owner_make(owner, &err), "owner");
+    test_ok(!lease_owner_make(str_from(home), owner, &err), "owner");
     test_ok(!bus_subscribe(world->bus, "job.*", on_event, world, NULL, NULL), "subscribe");
     teststore_ok(jobs_new(world->store, &world->ids, world->bus, str_from(owner), &world->jobs, &err), &err,
                  "jobs");
@@ -124,6 +125,11 @@ static void world_open(struct world *world, const char *url, int node)
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         teststore_ok(jobs_register(world->jobs, &kinds[i], &err), &err, "register");
     test_ok(jobs_register(world->jobs, &kinds[0], &err) == ERR_CONFLICT, "once");
+}
+
+static void world_open(struct world *world, const char *url, int node)
+{
+    world_open_as(world, url, node, node == 1 ? "aaaa" : "bbbb", NULL);
 }
 
 static void world_close(struct world *world)
@@ -298,10 +304,52 @@ static void test_crash_and_resume(void **state)
         test_ok(str_eq(info.result, STR("{\"at\":10,\"resumed\":1}")) && info.starts == 2 && info.done == 10,
                 "%.*s", STR_ARG(info.result));
         test_ok(world.runs == 1, "once here");
-    } else { /* nobody may take it before its lease runs out */
+    } else { /* nobody else may take it before its lease runs out */
         nap(300);
         test_ok(world.runs == 0, "still leased to the dead one");
+        world_close(&world);
+        world_open(&world, url, 1); /* but its own home gets it back at once */
+        teststore_ok(jobs_start(world.jobs, 1, &err), &err, "start");
+        const struct job_info info = wait_for(&world, id, JOB_DONE);
+        test_ok(info.starts == 2 && info.done == 10 && world.runs == 1, "resumed at home: %d", info.starts);
     }
+    world_close(&world);
+}
+
+/* Two nodes on one PostgreSQL: one dies with a job in hand, the other takes it over when the lease ran out.
+ */
+static void test_take_over_by_another_node(void **state)
+{
+    (void)state;
+    if (!teststore_is_postgres())
+        return;
+    const char *url = teststore_url();
+    struct world world;
+    struct clock clock;
+    struct err err = { 0 };
+    struct job_info *infos;
+    int status = 0, count = 0;
+    clock_test_init(&clock, clock_now(&CLOCK_SYSTEM));
+    world_open_as(&world, url, 2, "bbbb", &clock);
+    const int64_t id = add(&world, "steps");
+    const pid_t pid = fork();
+    if (pid == 0) {
+        struct world own;
+        world_open_as(&own, url, 1, "aaaa", &clock);
+        (void)!jobs_start(own.jobs, 1, &err);
+        nap(10000);
+        _exit(1);
+    }
+    test_ok(waitpid(pid, &status, 0) == pid && WEXITSTATUS(status) == 42, "died at step 5: %d", status);
+    teststore_ok(jobs_start(world.jobs, 2, &err), &err, "start");
+    nap(1500);
+    teststore_ok(jobs_list(world.jobs, world.arena, STR("steps"), 0, 1, &infos, &count, &err), &err, "list");
+    test_ok(world.runs == 0 && count == 1 && infos[0].state == JOB_RUNNING, "leased to the dead one");
+    clock.test_ms += 61000;
+    const struct job_info info = wait_for(&world, id, JOB_DONE);
+    test_ok(info.starts == 2 && info.done == 10 && world.runs == 1 &&
+                str_eq(info.result, STR("{\"at\":10,\"resumed\":1}")),
+            "%.*s", STR_ARG(info.result));
     world_close(&world);
 }
 
@@ -398,4 +446,5 @@ static void test_ticks(void **state)
 }
 
 TEST_MAIN(TEST(test_runs_fails_cancels), TEST(test_alone), TEST(test_stop_and_go_on),
-          TEST(test_crash_and_resume), TEST(test_schedules), TEST(test_due_once), TEST(test_ticks))
+          TEST(test_crash_and_resume), TEST(test_take_over_by_another_node), TEST(test_schedules),
+          TEST(test_due_once), TEST(test_ticks))

@@ -99,7 +99,7 @@ static void process_open(struct world *w, int node)
         .store = w->store, .ids = &w->ids, .clock = &CLOCK_SYSTEM, .settings = w->settings, .keys = w->keys
     };
     teststore_ok(identity_new(&identity, &w->identity, &err), &err, "identity");
-    test_ok(!lease_owner_make(owner, &err), "owner");
+    test_ok(!lease_owner_make(STR("home"), owner, &err), "owner");
     teststore_ok(jobs_new(w->store, &w->ids, NULL, str_from(owner), &w->jobs, &err), &err, "jobs");
     w->rekey = (struct rekey) { .store = w->store,
                                 .keys = w->keys,
