@@ -165,8 +165,9 @@ int main(int argc, char **argv)
                              i < hanging_from ? argv[2] : hang, "interval_s", 10, "timeout_s", 8));
         (void)measure(12, (unsigned)atoi(argv[3]));
         qsort(lags, (size_t)lag_count, sizeof *lags, by_size);
+        const long p99 = lag_count * 99 / 100;
         if (lag_count)
-            printf("%.2f %ld %ld\n", lags[lag_count * 99 / 100] / 1000.0, lag_count, (long)failed);
+            printf("%.2f %ld %ld\n", (double)lags[p99] / 1000.0, lag_count, (long)failed);
     } else if (strcmp(mode, "icmp") == 0 && argc == 4) {
         const int seconds = atoi(argv[2]), count = atoi(argv[3]);
         for (int i = 1; i <= count; i++) {

@@ -275,7 +275,7 @@ static enum err_code week_parse(struct calendar *cal, struct str text, uint8_t w
     while (rest.ptr && str_cut(&rest, ';', &part)) {
         struct str spans = str_trim(part), days;
         int first, last;
-        uint8_t pattern;
+        uint8_t pattern = PATTERN_NONE;
         enum err_code rc;
         if (!spans.len)
             continue;

@@ -3,6 +3,8 @@
 #include "base/holidays.h"
 #include "test.h"
 
+#include <assert.h>
+
 #define MINUTE INT64_C(60000)
 #define HOUR (60 * MINUTE)
 
@@ -287,6 +289,7 @@ static bool slow_works(const struct slow *slow, const struct zone *zone, int64_t
 static void random_spans(uint64_t *seed, bool minutes[1440], char *text, size_t size)
 {
     int from = 0;
+    assert(minutes);
     text[0] = 0;
     for (int s = 0; s < 3; s++) {
         from += 30 + (int)(random_next(seed) % 400);

@@ -68,7 +68,7 @@ static void read_args(struct err *err, va_list args)
     }
 }
 
-enum err_code (err_set)(struct err *err, enum err_code code, const char *id, ...)
+enum err_code(err_set)(struct err *err, enum err_code code, const char *id, ...)
 {
     if (!err)
         return code;
@@ -80,7 +80,7 @@ enum err_code (err_set)(struct err *err, enum err_code code, const char *id, ...
     return code;
 }
 
-enum err_code (err_at)(struct err *err, int line, int column)
+enum err_code(err_at)(struct err *err, int line, int column)
 {
     if (!err)
         return ERR_INTERNAL;
@@ -89,7 +89,7 @@ enum err_code (err_at)(struct err *err, int line, int column)
     return err->code;
 }
 
-enum err_code (err_pointer)(struct err *err, struct str pointer)
+enum err_code(err_pointer)(struct err *err, struct str pointer)
 {
     if (!err)
         return ERR_INTERNAL;
@@ -97,7 +97,7 @@ enum err_code (err_pointer)(struct err *err, struct str pointer)
     return err->code;
 }
 
-enum err_code (err_in)(struct err *err, const char *doing)
+enum err_code(err_in)(struct err *err, const char *doing)
 {
     if (!err)
         return ERR_INTERNAL;
@@ -109,7 +109,7 @@ enum err_code (err_in)(struct err *err, const char *doing)
     return err->code;
 }
 
-enum err_code (err_nomem)(struct err *err)
+enum err_code(err_nomem)(struct err *err)
 {
     return err_set(err, ERR_NOMEM, "base.no_memory", ARG_END);
 }

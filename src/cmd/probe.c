@@ -71,7 +71,7 @@ int cmd_probe(struct cmd *cmd, int argc, char **argv)
     const enum err_code rc = agent_run(waiter.agent, &err);
     waiter.over = true;
     if (rc)
-        (void)pthread_kill(thread, SIGTERM);
+        (void)pthread_kill(thread, SIGINT);
     (void)pthread_join(thread, NULL);
     agent_close(waiter.agent);
     return rc ? cmd_fail(cmd, &err) : CMD_OK;

@@ -107,7 +107,7 @@ bool hex_get(struct str text, unsigned char *out, size_t len)
         if (hex_digit(text.ptr[i]) < 0)
             return false;
     for (size_t i = 0; i < len; i++)
-        out[i] = (unsigned char)(hex_digit(text.ptr[2 * i]) << 4 | hex_digit(text.ptr[2 * i + 1]));
+        out[i] = (unsigned char)(hex_digit(text.ptr[2 * i]) * 16 + hex_digit(text.ptr[2 * i + 1]));
     return true;
 }
 

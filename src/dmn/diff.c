@@ -1,6 +1,8 @@
 /* diff.c - what changed between two files, down to the cell. */
 #include "dmn/dmn.h"
 
+#include <assert.h>
+
 #define CHANGES_MAX 100000
 
 struct comparing {
@@ -580,6 +582,7 @@ static enum err_code compare_items_of(struct comparing *comparing, const struct 
                                       const struct dmn_item *b, int b_count, bool top)
 {
     struct pairs pairs;
+    assert((a || !a_count) && (b || !b_count));
     const enum err_code rc = pair(comparing, a, a_count, b, b_count, item_id, item_name, &pairs);
     if (rc)
         return rc;

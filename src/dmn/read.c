@@ -507,13 +507,16 @@ static enum err_code read_expr(struct reader *reader, const struct xml_node *nod
         read_table,   read_parts,   read_parts, read_parts,    read_parts,    read_parts,
     };
     struct dmn_expr *expr = arena_alloc(reader->arena, 1, sizeof(*expr));
+    const int kind = expr_kind(reader, node);
+    if (kind < 0)
+        return unsupported(reader, node, node->name);
     if (!expr)
         return err_nomem(reader->err);
-    expr->kind = (enum dmn_expr_kind)expr_kind(reader, node);
+    expr->kind = (enum dmn_expr_kind)kind;
     expr->id = attr(node, "id");
     expr->type_ref = type_ref(attr(node, "typeRef"));
     expr->line = node->line;
-    const enum err_code rc = READERS[expr->kind](reader, node, expr); /* depth: bounded by xml_read() */
+    const enum err_code rc = READERS[kind](reader, node, expr); /* depth: bounded by xml_read() */
     if (rc == ERR_OK)
         *out = expr;
     return rc;

@@ -70,7 +70,7 @@ static enum err_code put_months(struct working *working, struct tx *tx, struct s
             months,
             json_pack("{s:s,s:o,s:I,s:I}", "month", name, "percent",
                       met + missed ? json_real((double)met * 100 / (double)(met + missed)) : json_null(),
-                      "met", (json_int_t)met, "total", (json_int_t)(met + missed)));
+                      "met", (json_int_t)met, "total", (json_int_t)met + missed));
     }
     return ERR_OK;
 }
@@ -354,7 +354,8 @@ static enum err_code duties_get(struct request *req, struct reply *reply, struct
         rc = request_query_i64(req, "limit", 1, 200, 200, &limit, err);
     if (!rc)
         rc = store_read(working.overview->store, owing_fn, &owing, err);
-    qsort(owing.items, (size_t)owing.count, sizeof *owing.items, overdue_first);
+    if (owing.count)
+        qsort(owing.items, (size_t)owing.count, sizeof *owing.items, overdue_first);
     json_t *items = json_array();
     for (int i = 0; i < owing.count; i++) {
         if (!rc && i < (int)limit)

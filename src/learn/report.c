@@ -465,7 +465,8 @@ static json_t *share_json(int64_t part, int64_t whole)
 {
     if (whole <= 0)
         return json_null();
-    return json_real((double)(part / whole * 10000 + part % whole * 10000 / whole) / 100.0);
+    const int64_t hundredths = part / whole * 10000 + part % whole * 10000 / whole;
+    return json_real((double)hundredths / 100.0);
 }
 
 static json_t *label_json(const struct report_view *view, const char *prefix, const char *name)

@@ -191,7 +191,7 @@ static enum err_code alarm_fn(struct tx *tx, void *arg, struct err *err)
         "escalated, flaps) VALUES (%lld, 'k', 0, 0, %lld, 0, 2, '首页打不开', '', 'closed', 'free', 0, 3, "
         "%lld, %lld, %lld, 0, 0, 0, 0, 0, '');",
         table, (long long)ids_next(&world->ids), (long long)world->service, (long long)now, (long long)now,
-        (long long)(now + 12 * MINUTE));
+        (long long)now + 12 * MINUTE);
     return tx_exec(tx, sql.ptr, err);
 }
 

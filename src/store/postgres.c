@@ -380,6 +380,7 @@ static enum err_code conn_take(struct store *store, bool write, int64_t deadline
             (void)pthread_mutex_unlock(&impl->lock);
             return rc;
         }
+        assert(conn);
         conn->head.slot = write ? slot : -1;
     }
     if (!rc)
@@ -434,7 +435,7 @@ static void postgres_close(struct store *store)
 /* The tenant's schema and the table of write ids; nodes that start together wait for each other. */
 static enum err_code first_tables(struct pconn *conn, int64_t until_ms, struct err *err)
 {
-    char value[64];
+    char value[64] = "";
     enum err_code rc = simple(conn, "SELECT pg_advisory_lock(6245118123071)", until_ms, NULL, err);
     if (!rc)
         rc = simple(conn, "SELECT coalesce(current_schema(), '')", until_ms, value, err);

@@ -418,6 +418,7 @@ void conn_clear_cache(struct conn *conn)
 
 static const struct store_ops *ops_of(const struct stmt *stmt)
 {
+    assert(stmt); /* tx_prepare() gave it */
     return stmt->conn->store->ops;
 }
 
@@ -458,6 +459,7 @@ void stmt_bind_null(struct stmt *stmt, int index)
 
 enum err_code stmt_step(struct stmt *stmt, bool *out_row, struct err *err)
 {
+    assert(stmt);
     struct tx *tx = stmt->tx;
     struct err own = { 0 };
     err = err ? err : &own;
@@ -553,7 +555,7 @@ struct str stmt_column_name(struct stmt *stmt, int column)
 enum err_code tx_query_i64(struct tx *tx, const char *sql, int64_t *out_value, struct err *err)
 {
     struct stmt *stmt = NULL;
-    bool row;
+    bool row = false;
     enum err_code rc = tx_prepare(tx, sql, &stmt, err);
     if (!rc)
         rc = stmt_step(stmt, &row, err);

@@ -235,7 +235,7 @@ static void test_results_as_json(void **state)
                                  .step = 2,
                                  .detail = "status 500",
                                  .subject = "a; b; 2027-01-01" };
-    struct collect_result out;
+    struct collect_result out = { 0 };
     struct err err;
     json_t *json = result_to_json(&in);
     test_ok(json && result_from_json(json, &out, &err) == ERR_OK, "there and back");

@@ -8,6 +8,7 @@
  *   floating           XOR: 0 none | 10 in the window before | 11 + 6 lead + 6 length-1 + bits */
 #include "observe/series/chunk.h"
 
+#include <assert.h>
 #include <string.h>
 
 static uint64_t zigzag(int64_t n)
@@ -35,6 +36,7 @@ static void put_bits(struct chunk *chunk, uint64_t value, unsigned count)
     while (count) {
         const unsigned used = (unsigned)(chunk->bits & 7), room = 8 - used;
         const unsigned take = count < room ? count : room;
+        assert(take >= 1 && take <= 8);
         const unsigned part = (unsigned)(value >> (count - take)) & ((1u << take) - 1);
         unsigned char *byte = &chunk->bytes[chunk->bits / 8];
         *byte = (unsigned char)((used ? *byte : 0u) | part << (room - take));
@@ -152,6 +154,7 @@ static uint64_t take_bits(struct chunk_reader *reader, unsigned count)
     while (count) {
         const unsigned used = (unsigned)(reader->at_bit & 7), room = 8 - used;
         const unsigned take = count < room ? count : room;
+        assert(take >= 1 && take <= 8);
         const unsigned byte = reader->bytes[reader->at_bit / 8];
         value = value << take | (byte >> (room - take) & ((1u << take) - 1));
         reader->at_bit += take;

@@ -63,7 +63,8 @@ static enum err_code samples_write(struct samples *list, int64_t id, struct bloc
 {
     struct chunk chunk = { 0 };
     enum err_code rc = ERR_OK;
-    qsort(list->items, list->count, sizeof *list->items, by_instant_then_order);
+    if (list->count)
+        qsort(list->items, list->count, sizeof *list->items, by_instant_then_order);
     for (size_t i = 0; !rc && i < list->count; i++)
         if (i == 0 || list->items[i].at_ms != list->items[i - 1].at_ms)
             rc = chunk_add(&chunk, &list->items[i], err);
@@ -99,7 +100,7 @@ static enum err_code write_series(const struct head_series *series, int64_t id, 
     }
     for (size_t i = late_from; !rc && i < late_to; i++) {
         rc = samples_add(list, &series->late[i], err);
-        if (!rc)
+        if (!rc && list->count)
             list->items[list->count - 1].id = 1;
     }
     return rc ? rc : samples_write(list, id, writer, err);

@@ -403,7 +403,7 @@ static enum err_code load_file(struct entity *entity, const struct pack *pack, c
     if (rc || same || (known && !type->key.count)) /* without a key its rows cannot be found again */
         return rc;
     AUTO(arena_free_auto) struct arena *arena = arena_new((size_t)256 << 20);
-    struct findings own;
+    struct findings own = { 0 };
     struct entity_call call = { .entity = entity, .lang = LANG_EN, .arena = arena, .findings = &own };
     struct table_import import = { .text = file->text, .keep_edited = true, .pack = pack->name };
     rc = arena ? findings_init(&own, arena, err) : err_nomem(err);

@@ -3,6 +3,7 @@
 
 #include "test.h"
 
+#include <assert.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -72,6 +73,7 @@ static void test_whole(void **state)
     test_ok(!findings.count, "%s %s", findings.items[0].args[0].text, findings.items[0].args[1].text);
     const struct entity_type *type = types_find(types, STR("p.t"));
     test_ok(type && type->kind == TYPE_CASE && str_eq(type->table, STR("p_t")), "type");
+    assert(type);
     const int level = type_field(type, STR("level")), due = type_field(type, STR("due"));
     test_ok(type->fields[level].required && type->fields[level].shape.codes_count == 2, "level");
     test_ok(type->fields[due].kind == VALUE_INSTANT, "due");

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 
+#include <assert.h>
 #include <math.h>
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
@@ -299,6 +300,7 @@ static const char *const WANTS[SHAPE__COUNT] = {
 
 static bool wrong_type(struct check *c, const struct shape *shape)
 {
+    assert(shape->type < SHAPE__COUNT);
     return fault_text(c, "entity.wrong_type", "want", str_from(WANTS[shape->type]));
 }
 

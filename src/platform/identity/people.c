@@ -585,7 +585,7 @@ static enum err_code set_user(struct tx *tx, const struct user_call *call, const
 static enum err_code patch_fn(struct tx *tx, void *arg, struct err *err)
 {
     struct user_call *call = arg;
-    struct user before, after;
+    struct user before = { 0 }, after;
     enum err_code rc = user_find(tx, tx_arena(tx), call->who, "core.user.update", call->id, &before, err);
     if (!rc)
         rc = request_check_version(call->req, call->version, before.version, err);

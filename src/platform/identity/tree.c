@@ -331,7 +331,7 @@ static enum err_code patch_fn(struct tx *tx, void *arg, struct err *err)
     const struct org_call *call = arg;
     const struct principal *who = who_of(call->req);
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    struct org before, after, parent = { 0 };
+    struct org before = { 0 }, after, parent = { 0 };
     enum err_code rc = org_find(tx, tx_arena(tx), call->id, &before, err);
     if (!rc && !may_in_org(who, STR("core.org.update"), before.path))
         rc = err_set(err, ERR_NOT_FOUND, "identity.no_org", ARG_INT("id", call->id), ARG_END);

@@ -394,6 +394,7 @@ static enum err_code send_and_log(struct notify *notify, const struct channel *c
     row->sent = !rc;
     row->error = str_from(error);
     log_delivery(notify, row, later);
+    row->error = STR(""); /* it ends here */
     return rc;
 }
 
