@@ -29,6 +29,7 @@ static inline int64_t clock_mono(const struct clock *clock)
 /* RFC 3339 with milliseconds (left out when zero) and the given offset in minutes:
  * "2026-11-21T14:05:00+08:00".  `out` holds CLOCK_TEXT_SIZE bytes; returns the length. */
 #define CLOCK_TEXT_SIZE 40
+#define CLOCK_SHOWN_MINUTES 480 /* the offset in which instants are told to others */
 size_t clock_text(int64_t ms, int offset_minutes, char out[CLOCK_TEXT_SIZE]);
 
 /* Reads RFC 3339 with offset or Z; ERR_INVALID otherwise. */

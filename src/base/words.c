@@ -1,10 +1,9 @@
 /* words.c - a hash table per language over text kept in one arena each. */
 #include "base/words.h"
 #include "base/buf.h"
+#include "base/json.h"
 
-#include <inttypes.h>
 #include <jansson.h>
-#include <stdio.h>
 
 #define WORDS_BYTES_MAX ((size_t)32 << 20)
 
@@ -103,8 +102,7 @@ enum err_code words_add(struct words *words, enum lang lang, struct str json, st
     {
         if (!json_is_string(value))
             rc = err_set(err, ERR_INVALID, "base.words_value", ARG_TEXT("key", key), ARG_END);
-        else if (!put(&words->tables[lang], str_from(key),
-                      (struct str) { json_string_value(value), json_string_length(value) }))
+        else if (!put(&words->tables[lang], str_from(key), json_to_str(value)))
             rc = err_nomem(err);
         if (rc)
             break;

@@ -1,4 +1,5 @@
 /* user.c - bihuan user add|reset|list: through the server when it runs, else on the data directory itself. */
+#include "base/json.h"
 #include "cmd/commands.h"
 #include "cmd/control_ops.h"
 #include "cmd/rooms.h"
@@ -8,7 +9,7 @@
 static struct str arg_of(const json_t *args, const char *name)
 {
     const json_t *value = json_object_get(args, name);
-    return (struct str) { json_string_value(value), json_string_length(value) };
+    return json_to_str(value);
 }
 
 /* ---- what is done, in the server or here ---- */

@@ -1,4 +1,5 @@
 /* json.c - values from and to JSON documents. */
+#include "base/json.h"
 #include "feel/node.h"
 #include "feel/temporal.h"
 
@@ -13,7 +14,7 @@ static enum err_code from_json(struct arena *arena, const json_t *json, const st
 static enum err_code read_text(struct arena *arena, const json_t *json, const struct feel_type *type,
                                struct feel_value *out, struct err *err)
 {
-    const struct str text = { json_string_value(json), json_string_length(json) };
+    const struct str text = json_to_str(json);
     const enum feel_type_kind kind = type ? type->kind : FEEL_T_ANY;
     const struct str copy = arena_str(arena, text);
     struct decimal number;

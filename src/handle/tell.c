@@ -1,5 +1,6 @@
 /* tell.c - recipients and words of notices about cases. */
 #include "handle/tell.h"
+#include "base/json.h"
 #include "handle/flow/case_sql.h"
 #include "handle/handle_sql.h"
 #include "platform/entity/entity.h"
@@ -142,9 +143,8 @@ static enum err_code moved(struct telling *telling, const json_t *message, int64
     }
     for (size_t i = 0; !rc && i < json_array_size(tasks); i++) {
         struct task_row task;
-        int64_t task_id = 0;
-        const char *text = json_string_value(json_array_get(tasks, i));
-        if (!text || !str_i64(str_from(text), &task_id))
+        const int64_t task_id = json_to_id(json_array_get(tasks, i));
+        if (!task_id)
             continue;
         rc = task_load(telling->tx, task_id, &task, err);
         if (!rc && task.state == TASK_OPEN)

@@ -1,39 +1,17 @@
 /* overview.c - see overview.h */
 #include "learn/overview.h"
 #include "base/clock.h"
+#include "base/json.h"
 #include "learn/duties.h"
 #include "learn/duties_sql.h"
 #include "platform/identity/principal.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #define MONTHS 12
 #define CHINA_MS INT64_C(28800000)
 #define DAY_MS INT64_C(86400000)
-
-static json_t *id_json(int64_t id)
-{
-    char text[24];
-    (void)snprintf(text, sizeof text, "%" PRId64, id);
-    return json_string(text);
-}
-
-static json_t *str_json(struct str text)
-{
-    return text.ptr && text.len ? json_stringn(text.ptr, text.len) : json_null();
-}
-
-static json_t *day_json(int64_t day)
-{
-    int64_t year;
-    int month, in_month;
-    char text[40];
-    civil_from_days(day, &year, &month, &in_month);
-    (void)snprintf(text, sizeof text, "%04d-%02d-%02d", (int)year, month, in_month);
-    return json_string(text);
-}
 
 struct working {
     struct request *req;
@@ -97,12 +75,12 @@ static int64_t due_day(const struct duty_of *duty)
 
 static json_t *duty_json(const struct duty_of *duty, struct str service_name)
 {
-    return json_pack("{s:o,s:o,s:o,s:s,s:o,s:o,s:b,s:s,s:o,s:i}", "id", id_json(duty->id), "service",
-                     id_json(duty->service), "service_name", str_json(service_name), "kind",
-                     duty->inspection ? "inspection" : "deliverable", "name", str_json(duty->name),
-                     "interval", str_json(duty->interval), "general", duty->general, "state", state_of(duty),
-                     "due_at", duty->every.by_event ? json_null() : day_json(due_day(duty)), "open",
-                     duty->answer.overdue);
+    return json_pack("{s:o,s:o,s:o,s:s,s:o,s:o,s:b,s:s,s:o,s:i}", "id", json_id(duty->id), "service",
+                     json_id(duty->service), "service_name", json_str_or_null(service_name), "kind",
+                     duty->inspection ? "inspection" : "deliverable", "name", json_str_or_null(duty->name),
+                     "interval", json_str_or_null(duty->interval), "general", duty->general, "state",
+                     state_of(duty), "due_at", duty->every.by_event ? json_null() : json_day(due_day(duty)),
+                     "open", duty->answer.overdue);
 }
 
 static enum err_code put_duties(struct working *working, struct tx *tx, const json_t *service,
@@ -151,10 +129,10 @@ static enum err_code add_system(void *arg, int64_t id, const json_t *record, str
         return ERR_OK;
     json_t *state = state_json(working, id, &grade);
     (void)json_array_append_new(json_object_get(working->body, "systems"),
-                                json_pack("{s:o,s:s,s:o,s:o,s:o,s:o}", "id", id_json(id), "type",
-                                          "ops.system", "code", str_json(record_str(record, "code")), "name",
-                                          str_json(record_str(record, "name")), "state", state, "grade",
-                                          grade ? json_integer(grade) : json_null()));
+                                json_pack("{s:o,s:s,s:o,s:o,s:o,s:o}", "id", json_id(id), "type",
+                                          "ops.system", "code", json_str_or_null(record_str(record, "code")),
+                                          "name", json_str_or_null(record_str(record, "name")), "state",
+                                          state, "grade", grade ? json_integer(grade) : json_null()));
     return ERR_OK;
 }
 
@@ -165,10 +143,10 @@ static enum err_code add_contact(void *arg, int64_t id, const json_t *record, st
     if (record_id(record, "service") != working->id)
         return ERR_OK;
     (void)json_array_append_new(json_object_get(working->body, "contacts"),
-                                json_pack("{s:o,s:o,s:o,s:o}", "id", id_json(id), "name",
-                                          str_json(record_str(record, "name")), "role",
-                                          str_json(record_str(record, "role")), "phone",
-                                          str_json(record_str(record, "phone"))));
+                                json_pack("{s:o,s:o,s:o,s:o}", "id", json_id(id), "name",
+                                          json_str_or_null(record_str(record, "name")), "role",
+                                          json_str_or_null(record_str(record, "role")), "phone",
+                                          json_str_or_null(record_str(record, "phone"))));
     return ERR_OK;
 }
 
@@ -195,10 +173,11 @@ static enum err_code add_clock(void *arg, int64_t id, const json_t *record, stru
             continue;
         (void)json_array_append_new(
             json_object_get(clocks->working->body, "clocks"),
-            json_pack("{s:o,s:o,s:s,s:o,s:I,s:s}", "level", str_json(record_str(record, "level")), "calendar",
-                      str_json(record_str(record, "calendar")), "clock", names[i], "label",
-                      str_json(words_get(clocks->working->overview->words, clocks->working->req->lang,
-                                         str_from(key))),
+            json_pack("{s:o,s:o,s:s,s:o,s:I,s:s}", "level", json_str_or_null(record_str(record, "level")),
+                      "calendar", json_str_or_null(record_str(record, "calendar")), "clock", names[i],
+                      "label",
+                      json_str_or_null(words_get(clocks->working->overview->words, clocks->working->req->lang,
+                                                 str_from(key))),
                       "minutes", json_integer_value(minutes), "source", own ? "own" : "general"));
     }
     return ERR_OK;

@@ -1,5 +1,6 @@
 /* report.c - the figures of a monthly report, as JSON and over HTTP; the daily roll-up of availability. */
 #include "learn/report.h"
+#include "base/json.h"
 #include "learn/duties.h"
 #include "observe/series/series.h"
 #include "platform/entity/entity.h"
@@ -85,7 +86,7 @@ struct str report_instant(struct arena *arena, int64_t ms)
     char text[CLOCK_TEXT_SIZE];
     if (!ms)
         return STR("");
-    (void)clock_text(ms, 480, text);
+    (void)clock_text(ms, CLOCK_SHOWN_MINUTES, text);
     return arena_printf(arena, "%.5s %.5s", text + 5, text + 11);
 }
 
@@ -439,27 +440,6 @@ enum err_code learn_report(struct learn *learn, const struct principal *who, enu
 
 /* ---- JSON ---- */
 
-static json_t *id_json(int64_t id)
-{
-    char text[24];
-    (void)snprintf(text, sizeof(text), "%lld", (long long)id);
-    return json_string(text);
-}
-
-static json_t *text_json(struct str text)
-{
-    return json_stringn(text.ptr ? text.ptr : "", text.len);
-}
-
-static json_t *instant_json(int64_t ms)
-{
-    char text[CLOCK_TEXT_SIZE];
-    if (!ms)
-        return json_null();
-    (void)clock_text(ms, 480, text);
-    return json_string(text);
-}
-
 /* The same figure as on paper: hundredths of a percent, cut. */
 static json_t *share_json(int64_t part, int64_t whole)
 {
@@ -473,9 +453,9 @@ static json_t *label_json(const struct report_view *view, const char *prefix, co
 {
     char key[120];
     (void)snprintf(key, sizeof(key), "%s.%s", prefix, name);
-    return text_json(words_has(view->words, view->lang, str_from(key))
-                         ? words_get(view->words, view->lang, str_from(key))
-                         : str_from(name));
+    return json_str(words_has(view->words, view->lang, str_from(key))
+                        ? words_get(view->words, view->lang, str_from(key))
+                        : str_from(name));
 }
 
 static json_t *days_json(const struct report *report)
@@ -509,18 +489,18 @@ static json_t *tickets_json(const struct report *report, const struct report_vie
                               label_json(view, "sla.clock", name), "state", sla_state_name(clock->state),
                               "state_label", label_json(view, "sla.state", sla_state_name(clock->state)),
                               "limit_ms", (json_int_t)clock->limit_ms, "used_ms", (json_int_t)clock->used_ms,
-                              "due_at", instant_json(clock->due_ms), "reached_at",
-                              instant_json(clock->reached_ms)));
+                              "due_at", json_instant(clock->due_ms), "reached_at",
+                              json_instant(clock->reached_ms)));
         }
         (void)snprintf(state, sizeof(state), "%.*s", (int)(ticket->state.len > 70 ? 70 : ticket->state.len),
                        ticket->state.ptr);
-        (void)json_array_append_new(
-            list,
-            json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "id", id_json(ticket->id), "number",
-                      text_json(ticket->number), "title", text_json(ticket->title), "level",
-                      text_json(ticket->level), "state", text_json(ticket->state), "state_label",
-                      label_json(view, "ops.state", state), "opened_at", instant_json(ticket->opened_ms),
-                      "closed_at", instant_json(ticket->closed_ms), "clocks", clocks));
+        (void)json_array_append_new(list, json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "id",
+                                                    json_id(ticket->id), "number", json_str(ticket->number),
+                                                    "title", json_str(ticket->title), "level",
+                                                    json_str(ticket->level), "state", json_str(ticket->state),
+                                                    "state_label", label_json(view, "ops.state", state),
+                                                    "opened_at", json_instant(ticket->opened_ms), "closed_at",
+                                                    json_instant(ticket->closed_ms), "clocks", clocks));
     }
     return list;
 }
@@ -532,21 +512,20 @@ enum err_code report_json(const struct report *report, const struct report_view 
     char from[DAY_TEXT_SIZE], to[DAY_TEXT_SIZE];
     for (int i = 0; i < report->checks_count; i++)
         (void)json_array_append_new(checks,
-                                    json_pack("{s:o,s:o,s:o,s:I,s:I}", "id", id_json(report->checks[i].id),
-                                              "name", text_json(report->checks[i].name), "availability",
+                                    json_pack("{s:o,s:o,s:o,s:I,s:I}", "id", json_id(report->checks[i].id),
+                                              "name", json_str(report->checks[i].name), "availability",
                                               share_json(report->checks[i].up, report->checks[i].total),
                                               "samples", (json_int_t)report->checks[i].total, "no_data",
                                               (json_int_t)report->checks[i].no_data));
     for (int i = 0; i < report->alarms_count; i++) {
         const struct alarm_line *alarm = &report->alarms[i];
         (void)json_array_append_new(
-            alarms,
-            json_pack("{s:o,s:o,s:i,s:o,s:o,s:o,s:I,s:o}", "id", id_json(alarm->id), "title",
-                      text_json(alarm->title), "grade", alarm->grade, "state", text_json(alarm->state),
-                      "opened_at", instant_json(alarm->opened_ms), "cleared_at",
-                      instant_json(alarm->cleared_ms), "count", (json_int_t)alarm->count, "minutes",
-                      alarm->cleared_ms ? json_integer((alarm->cleared_ms - alarm->opened_ms) / 60000)
-                                        : json_null()));
+            alarms, json_pack("{s:o,s:o,s:i,s:o,s:o,s:o,s:I,s:o}", "id", json_id(alarm->id), "title",
+                              json_str(alarm->title), "grade", alarm->grade, "state", json_str(alarm->state),
+                              "opened_at", json_instant(alarm->opened_ms), "cleared_at",
+                              json_instant(alarm->cleared_ms), "count", (json_int_t)alarm->count, "minutes",
+                              alarm->cleared_ms ? json_integer((alarm->cleared_ms - alarm->opened_ms) / 60000)
+                                                : json_null()));
     }
     for (int c = 0; c < SLA_CLOCK__COUNT; c++) {
         const char *name = sla_clock_name((enum sla_clock)c);
@@ -561,10 +540,10 @@ enum err_code report_json(const struct report *report, const struct report_view 
     }
     for (int i = 0; i < report->duties_count; i++)
         (void)json_array_append_new(
-            duties, json_pack("{s:o,s:o,s:s,s:o,s:i,s:i,s:i}", "id", id_json(report->duties[i].id), "name",
-                              text_json(report->duties[i].name), "kind",
+            duties, json_pack("{s:o,s:o,s:s,s:o,s:i,s:i,s:i}", "id", json_id(report->duties[i].id), "name",
+                              json_str(report->duties[i].name), "kind",
                               report->duties[i].inspection ? "inspection" : "deliverable", "interval",
-                              text_json(report->duties[i].interval), "done", report->duties[i].done, "due",
+                              json_str(report->duties[i].interval), "done", report->duties[i].done, "due",
                               report->duties[i].due, "overdue", report->duties[i].overdue));
     day_text(report->from_day, from);
     day_text(report->to_day - 1, to);
@@ -572,9 +551,9 @@ enum err_code report_json(const struct report *report, const struct report_view 
         "{s:{s:o,s:o,s:o,s:o},s:o,s:s,s:s,s:o,s:{s:o,s:I,s:[I,I,I,I],s:{s:I,s:I,s:I},s:{s:I,s:I,s:o},s:{s:i,"
         "s:i,s:i}},"
         "s:o,s:o,s:o,s:o,s:o,s:o,s:{s:I,s:I}}",
-        "service", "id", id_json(report->service), "code", text_json(report->code), "name",
-        text_json(report->name), "unit", text_json(report->unit), "month", text_json(report->month), "from",
-        from, "to", to, "made_at", instant_json(report->made_ms), "summary", "availability",
+        "service", "id", json_id(report->service), "code", json_str(report->code), "name",
+        json_str(report->name), "unit", json_str(report->unit), "month", json_str(report->month), "from",
+        from, "to", to, "made_at", json_instant(report->made_ms), "summary", "availability",
         share_json(report->up, report->total), "alarms", (json_int_t)report->alarms_total, "alarms_by_grade",
         (json_int_t)report->by_grade[0], (json_int_t)report->by_grade[1], (json_int_t)report->by_grade[2],
         (json_int_t)report->by_grade[3], "tickets", "opened", (json_int_t)report->tickets_total, "closed",

@@ -1,9 +1,9 @@
 /* exchange.c - the worker's side of a request: who is it, may they, the handler, the answer as bytes. */
 #include "net/exchange.h"
+#include "base/json.h"
 #include "crypto/digest.h"
 #include "store/store.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -182,7 +182,7 @@ static json_t *finding_json(struct exchange *x, const struct err *err)
     (void)json_object_set_new(one, "pointer", json_string(err->at.pointer));
     (void)json_object_set_new(one, "code", json_string(err->id ? err->id : "base.internal"));
     (void)json_object_set_new(one, "args", args_json(err));
-    (void)json_object_set_new(one, "message", json_stringn(text.ptr ? text.ptr : "", text.len));
+    (void)json_object_set_new(one, "message", json_str(text));
     if (err->at.line) {
         (void)json_object_set_new(one, "line", json_integer(err->at.line));
         (void)json_object_set_new(one, "column", json_integer(err->at.column));
@@ -247,10 +247,10 @@ void exchange_fail(struct exchange *x, const struct err *err)
     if (!findings)
         (void)json_array_append_new(errors, finding_json(x, err));
     (void)json_object_set_new(problem, "type", json_sprintf("urn:bihuan:problem:%s", err_name(err->code)));
-    (void)json_object_set_new(problem, "title", json_stringn(title.ptr, title.len));
+    (void)json_object_set_new(problem, "title", json_str(title));
     (void)json_object_set_new(problem, "status", json_integer(status));
-    (void)json_object_set_new(problem, "detail", json_stringn(detail.ptr ? detail.ptr : "", detail.len));
-    (void)json_object_set_new(problem, "instance", json_stringn(req->id.ptr, req->id.len));
+    (void)json_object_set_new(problem, "detail", json_str(detail));
+    (void)json_object_set_new(problem, "instance", json_str(req->id));
     (void)json_object_set_new(problem, "errors", errors);
     if (findings && findings->more)
         (void)json_object_set_new(problem, "more", json_integer(findings->more));

@@ -1,7 +1,7 @@
 /* request.c - what handlers read of a request. */
+#include "base/json.h"
 #include "net/exchange.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 
 /* ---- path, query, headers ---- */
@@ -190,7 +190,7 @@ static bool take_text(const struct field *field, json_t *value, void *place, str
         (void)err_set(err, ERR_INVALID, "http.field_type", ARG_TEXT("type", "string"), ARG_END);
         return false;
     }
-    const struct str text = { json_string_value(value), json_string_length(value) };
+    const struct str text = json_to_str(value);
     const size_t most = field->most ? (size_t)field->most : 1000, len = utf8_len(text);
     if (len > most) {
         (void)err_set(err, ERR_LIMIT, "http.field_long", ARG_INT("max", most), ARG_END);
@@ -222,9 +222,8 @@ static bool take_number(const struct field *field, json_t *value, void *place, s
 
 static bool take_id(json_t *value, void *place, struct err *err)
 {
-    int64_t id;
-    if (!json_is_string(value) ||
-        !str_i64((struct str) { json_string_value(value), json_string_length(value) }, &id) || id <= 0) {
+    const int64_t id = json_to_id(value);
+    if (!id) {
         (void)err_set(err, ERR_INVALID, "http.field_type", ARG_TEXT("type", "id"), ARG_END);
         return false;
     }

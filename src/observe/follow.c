@@ -1,5 +1,6 @@
 /* follow.c - see follow.h */
 #include "observe/follow.h"
+#include "base/json.h"
 #include "base/log.h"
 
 #include <pthread.h>
@@ -71,9 +72,8 @@ static void on_news(void *arg, const struct bus_event *event)
     struct follow *follow = arg;
     json_t *json = json_loadb(event->json.ptr ? event->json.ptr : "", event->json.len, 0, NULL);
     const char *type = json_string_value(json_object_get(json, "type"));
-    int64_t id = 0;
-    const char *text = json_string_value(json_object_get(json, "id"));
-    if (type && strcmp(type, follow->config.type) == 0 && text && str_i64(str_from(text), &id)) {
+    const int64_t id = json_get_id(json, "id");
+    if (type && strcmp(type, follow->config.type) == 0 && id) {
         struct news *news = mem_alloc(1, sizeof *news);
         (void)pthread_mutex_lock(&follow->lock);
         if (news && follow->count < NEWS_MAX) {

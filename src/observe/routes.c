@@ -1,5 +1,6 @@
 /* routes.c - what pages ask about checks and series, and what probe nodes say.  See observe.h. */
 #include "observe/routes.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "platform/entity/entity.h"
 #include "platform/identity/principal.h"
@@ -67,9 +68,8 @@ static enum err_code get_checks(struct request *req, struct reply *reply, struct
     if (!sees_all(req)) {
         for (size_t i = json_array_size(list); i > 0; i--) {
             struct err ignored;
-            int64_t id = 0;
-            const char *text = json_string_value(json_object_get(json_array_get(list, i - 1), "id"));
-            if (!text || !str_i64(str_from(text), &id) || may_see(req, id, &ignored))
+            const int64_t id = json_get_id(json_array_get(list, i - 1), "id");
+            if (!id || may_see(req, id, &ignored))
                 (void)json_array_remove(list, i - 1);
         }
     }
@@ -165,9 +165,8 @@ static enum err_code list_series(struct request *req, struct reply *reply, struc
         if (series_labels_get(ctx->series, ids[i], req->arena, &text, err) || labels_json(text, &labels, err))
             failed = 1;
         else
-            failed |= json_array_append_new(
-                list,
-                json_pack("{s:o, s:o}", "id", json_sprintf("%lld", (long long)ids[i]), "labels", labels));
+            failed |=
+                json_array_append_new(list, json_pack("{s:o, s:o}", "id", json_id(ids[i]), "labels", labels));
     }
     json_t *answer = failed ? NULL : json_pack("{s:o}", "items", list);
     if (!answer) {
@@ -307,7 +306,7 @@ static enum err_code get_probes(struct request *req, struct reply *reply, struct
 
 static enum err_code answer_token(struct reply *reply, int64_t id, const char *token, struct err *err)
 {
-    json_t *answer = json_pack("{s:o, s:s}", "id", json_sprintf("%lld", (long long)id), "token", token);
+    json_t *answer = json_pack("{s:o, s:s}", "id", json_id(id), "token", token);
     reply_header(reply, "Cache-Control", STR("no-store"));
     return answer ? reply_json(reply, answer, err) : err_nomem(err);
 }
@@ -410,7 +409,7 @@ static enum err_code probe_register(struct request *req, struct reply *reply, st
     if (rc)
         return rc;
     reply_header(reply, "Cache-Control", STR("no-store"));
-    json_t *answer = json_pack("{s:o, s:s}", "node", json_sprintf("%lld", (long long)id), "key", key);
+    json_t *answer = json_pack("{s:o, s:s}", "node", json_id(id), "key", key);
     return answer ? reply_json(reply, answer, err) : err_nomem(err);
 }
 
@@ -506,10 +505,10 @@ json_t *result_to_json(const struct collect_result *result)
         json_decref(values);
         return NULL;
     }
-    json_t *json = json_pack(
-        "{s:o, s:i, s:I, s:I, s:s, s:o}", "check", json_sprintf("%lld", (long long)result->check_id),
-        "version", (int)result->version, "at", (json_int_t)result->at_ms, "lag_us",
-        (json_int_t)result->lag_us, "cause", COLLECT_CAUSE_NAMES[result->cause], "values", values);
+    json_t *json =
+        json_pack("{s:o, s:i, s:I, s:I, s:s, s:o}", "check", json_id(result->check_id), "version",
+                  (int)result->version, "at", (json_int_t)result->at_ms, "lag_us", (json_int_t)result->lag_us,
+                  "cause", COLLECT_CAUSE_NAMES[result->cause], "values", values);
     if (json && *result->detail)
         failed |= json_object_set_new(json, "detail", json_string(result->detail));
     if (json && *result->subject)

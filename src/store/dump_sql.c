@@ -1,5 +1,6 @@
 /* dump_sql.c - see dump.h.  Names come from the catalogue or from an archive; the latter are checked before
  * they stand in a statement. */
+#include "base/json.h"
 #include "store/dump.h"
 
 #include "base/ids.h"
@@ -430,7 +431,7 @@ static enum err_code bind(struct stmt *stmt, int index, const json_t *value, str
     } else if (json_is_integer(value)) {
         stmt_bind_i64(stmt, index, json_integer_value(value));
     } else if (json_is_string(value)) {
-        stmt_bind_text(stmt, index, (struct str) { json_string_value(value), json_string_length(value) });
+        stmt_bind_text(stmt, index, json_to_str(value));
     } else if (json_is_object(value)) {
         const char *number = json_string_value(json_object_get(value, "f"));
         const json_t *bytes = json_object_get(value, "b"), *text = json_object_get(value, "t");
@@ -442,7 +443,7 @@ static enum err_code bind(struct stmt *stmt, int index, const json_t *value, str
             unsigned char *out = arena_alloc(arena, 1, len + 1);
             if (!out)
                 return err_nomem(err);
-            if (!hex_get((struct str) { json_string_value(hex), json_string_length(hex) }, out, len))
+            if (!hex_get(json_to_str(hex), out, len))
                 return bad_row(err);
             if (bytes)
                 stmt_bind_blob(stmt, index, out, len);

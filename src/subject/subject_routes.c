@@ -1,8 +1,8 @@
 /* subject_routes.c - the HTTP side of subjects; see subjects.h */
+#include "base/json.h"
 #include "platform/identity/principal.h"
 #include "subject/subjects.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 
 #define DEPTH_MAX 6
@@ -17,13 +17,6 @@ static bool sees(const struct request *req, const struct subject_info *info)
                                    .subject_id = info->id,
                                    .has_org = true };
     return principal_sees(req->who, str_from(permission), &row);
-}
-
-static json_t *id_json(int64_t id)
-{
-    char text[24];
-    (void)snprintf(text, sizeof text, "%" PRId64, id);
-    return json_string(text);
 }
 
 /* The subject of the path, if there is one and the asker may see it; else 404. */
@@ -45,9 +38,8 @@ static enum err_code subject_get(struct request *req, struct reply *reply, struc
     if (rc)
         return rc;
     return reply_json(reply,
-                      json_pack("{s:o,s:s,s:s,s:s,s:o}", "id", id_json(info.id), "type", info.type, "code",
-                                info.code, "name", info.name, "org",
-                                info.org ? id_json(info.org) : json_null()),
+                      json_pack("{s:o,s:s,s:s,s:s,s:o}", "id", json_id(info.id), "type", info.type, "code",
+                                info.code, "name", info.name, "org", json_id(info.org)),
                       err);
 }
 
@@ -74,7 +66,7 @@ static void add_node(struct request *req, json_t *nodes, int64_t id, int depth, 
         return; /* deleted meanwhile */
     const bool visible = sees(req, &info);
     *hidden += !visible;
-    (void)json_array_append_new(nodes, json_pack("{s:o,s:s,s:s,s:s,s:i}", "id", id_json(id), "type",
+    (void)json_array_append_new(nodes, json_pack("{s:o,s:s,s:s,s:s,s:i}", "id", json_id(id), "type",
                                                  visible ? info.type : "", "code", visible ? info.code : "",
                                                  "name", visible ? info.name : "***", "depth", depth));
 }
@@ -104,11 +96,11 @@ static enum err_code graph_get(struct request *req, struct reply *reply, struct 
         add_node(req, nodes, answer.steps[i].subject, answer.steps[i].depth, &hidden);
     for (int i = 0; i < answer.relations_count; i++) {
         const struct relation *relation = &answer.relations[i];
-        (void)json_array_append_new(edges, json_pack("{s:o,s:o,s:o,s:s}", "id", id_json(relation->id), "from",
-                                                     id_json(relation->from), "to", id_json(relation->to),
+        (void)json_array_append_new(edges, json_pack("{s:o,s:o,s:o,s:s}", "id", json_id(relation->id), "from",
+                                                     json_id(relation->from), "to", json_id(relation->to),
                                                      "kind", relation_name(relation->kind)));
     }
-    json_t *body = json_pack("{s:o,s:o,s:o,s:b,s:i}", "start", id_json(info.id), "nodes", nodes, "edges",
+    json_t *body = json_pack("{s:o,s:o,s:o,s:b,s:i}", "start", json_id(info.id), "nodes", nodes, "edges",
                              edges, "cut", answer.cut, "hidden", hidden);
     return reply_json(reply, body, err);
 }

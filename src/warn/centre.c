@@ -1,5 +1,6 @@
 /* centre.c - see centre.h */
 #include "warn/centre.h"
+#include "base/json.h"
 #include "platform/audit/audit.h"
 #include "platform/identity/principal.h"
 
@@ -51,7 +52,7 @@ enum err_code centre_tell(void *arg, const struct alarm_record *record, struct e
     char subject[804], service[804], at[CLOCK_TEXT_SIZE], duration[48], grade[16], link[48];
     subjects_name(centre->subjects, alarm->subject, subject, sizeof subject);
     subjects_name(centre->subjects, alarm->service, service, sizeof service);
-    (void)clock_text(record->at_ms / 1000 * 1000, 480, at);
+    (void)clock_text(record->at_ms / 1000 * 1000, CLOCK_SHOWN_MINUTES, at);
     put_duration(duration, sizeof duration, record->at_ms - alarm->opened_ms);
     (void)snprintf(grade, sizeof grade, "@grade.%d", alarm->grade);
     (void)snprintf(link, sizeof link, "/alarms/%" PRId64, alarm->id);
@@ -78,7 +79,7 @@ enum err_code centre_tell(void *arg, const struct alarm_record *record, struct e
 
 static void set_name(json_t *json, const char *key, const char *name)
 {
-    (void)json_object_set_new(json, key, name[0] ? json_string(name) : json_null());
+    (void)json_object_set_new(json, key, json_str_or_null(str_from(name)));
 }
 
 json_t *centre_alarm_json(struct centre *centre, const struct alarm *alarm, enum lang lang)
@@ -97,7 +98,7 @@ json_t *centre_alarm_json(struct centre *centre, const struct alarm *alarm, enum
     set_name(json, "acked_by_name", person.name);
     (void)snprintf(key, sizeof key, "warn.hold.%s", alarm_hold_name(alarm->hold));
     const struct str label = words_get(centre->words, lang, str_from(key));
-    (void)json_object_set_new(json, "hold_label", json_stringn(label.ptr, label.len));
+    (void)json_object_set_new(json, "hold_label", json_str(label));
     if (alarm->hold == ALARM_PARENT) {
         subjects_name(centre->subjects, alarm->hold_by, name, sizeof name);
         set_name(json, "parent_name", name);
@@ -217,13 +218,6 @@ static enum err_code read_filter(const struct request *req, struct alarm_row_fil
     return rc;
 }
 
-static json_t *id_json(int64_t id)
-{
-    char text[24];
-    (void)snprintf(text, sizeof text, "%" PRId64, id);
-    return id ? json_string(text) : json_null();
-}
-
 /* GET core/alarms */
 static enum err_code alarms_list(struct request *req, struct reply *reply, struct err *err)
 {
@@ -247,7 +241,7 @@ static enum err_code alarms_list(struct request *req, struct reply *reply, struc
     }
     return reply_json(reply,
                       json_pack("{s:o,s:o}", "items", listing.items, "next",
-                                id_json(listing.seen >= filter.limit ? listing.last : 0)),
+                                json_id(listing.seen >= filter.limit ? listing.last : 0)),
                       err);
 }
 
@@ -285,16 +279,14 @@ static enum err_code event_one(void *arg, const struct alarm_event_row *row, str
     struct one_read *read = arg;
     struct centre *centre = read->req->ctx;
     struct routing_person person = { 0 };
-    char at[CLOCK_TEXT_SIZE];
-    (void)clock_text(row->at_ms, 480, at);
     if (row->by)
         (void)routing_person(centre->routing, row->by, &person);
     json_t *json =
-        json_pack("{s:o,s:s,s:s%,s:o,s:o,s:s%,s:s%,s:o,s:s%,s:s%}", "id", id_json(row->id), "at", at, "event",
-                  row->event.ptr, row->event.len, "by", id_json(row->by), "by_name",
-                  person.name[0] ? json_string(person.name) : json_null(), "state", row->state.ptr,
-                  row->state.len, "hold", row->hold.ptr, row->hold.len, "hold_by", id_json(row->hold_by),
-                  "value", row->value.ptr, row->value.len, "text", row->text.ptr, row->text.len);
+        json_pack("{s:o,s:o,s:s%,s:o,s:o,s:s%,s:s%,s:o,s:s%,s:s%}", "id", json_id(row->id), "at",
+                  json_instant(row->at_ms), "event", row->event.ptr, row->event.len, "by", json_id(row->by),
+                  "by_name", json_str_or_null(str_from(person.name)), "state", row->state.ptr, row->state.len,
+                  "hold", row->hold.ptr, row->hold.len, "hold_by", json_id(row->hold_by), "value",
+                  row->value.ptr, row->value.len, "text", row->text.ptr, row->text.len);
     return json && json_array_append_new(read->events, json) == 0 ? ERR_OK : err_nomem(err);
 }
 
@@ -423,13 +415,13 @@ static enum err_code bulk_act(struct request *req, struct reply *reply, const ch
     {
         int64_t id = 0;
         struct err one;
-        const struct str text = { json_string_value(item), json_string_length(item) };
+        const struct str text = json_to_str(item);
         enum err_code acted =
             text.ptr && str_i64(text, &id) ? ERR_OK : err_set(&one, ERR_NOT_FOUND, "warn.no_alarm", ARG_END);
         if (!acted)
             acted = act_on(req, action, id, bulk.comment, &one);
         if (!acted) {
-            (void)json_array_append_new(done, id_json(id));
+            (void)json_array_append_new(done, json_id(id));
             continue;
         }
         const struct str message = err_text(req->arena, &one, centre->words, req->lang);
@@ -514,15 +506,12 @@ static enum err_code rota_now(struct request *req, struct reply *reply, struct e
     json_t *items = json_array();
     for (int i = 0; i < count; i++) {
         struct routing_person person = { 0 };
-        char until[CLOCK_TEXT_SIZE] = "";
         (void)routing_person(centre->routing, now[i].person, &person);
-        if (now[i].until_ms)
-            (void)clock_text(now[i].until_ms, 480, until);
-        (void)json_array_append_new(items, json_pack("{s:o,s:s,s:o,s:o,s:o}", "rota", id_json(now[i].rota),
-                                                     "name", now[i].rota_name, "person",
-                                                     id_json(now[i].person), "person_name",
-                                                     person.name[0] ? json_string(person.name) : json_null(),
-                                                     "until", until[0] ? json_string(until) : json_null()));
+        (void)json_array_append_new(items,
+                                    json_pack("{s:o,s:s,s:o,s:o,s:o}", "rota", json_id(now[i].rota), "name",
+                                              now[i].rota_name, "person", json_id(now[i].person),
+                                              "person_name", json_str_or_null(str_from(person.name)), "until",
+                                              json_instant(now[i].until_ms)));
     }
     return reply_json(reply, json_pack("{s:o}", "items", items), err);
 }

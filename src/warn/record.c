@@ -1,5 +1,6 @@
 /* record.c - see record.h */
 #include "warn/record.h"
+#include "base/json.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -105,32 +106,16 @@ enum err_code alarm_record_get(struct str bytes, struct alarm_record *out, struc
     return ERR_OK;
 }
 
-static json_t *id_json(int64_t id)
-{
-    char text[24];
-    (void)snprintf(text, sizeof text, "%" PRId64, id);
-    return id ? json_string(text) : json_null();
-}
-
-static json_t *instant_json(int64_t ms)
-{
-    char text[CLOCK_TEXT_SIZE];
-    if (!ms)
-        return json_null();
-    (void)clock_text(ms, 480, text); /* the office's zone; the offset is told */
-    return json_string(text);
-}
-
 json_t *alarm_json(const struct alarm *alarm)
 {
     return json_pack("{s:o,s:s,s:o,s:o,s:o,s:o,s:i,s:s,s:s,s:s,s:s,s:o,s:I,s:o,s:o,s:o,s:o,s:o,s:o,s:b}",
-                     "id", id_json(alarm->id), "key", alarm->key, "subject", id_json(alarm->subject),
-                     "source", id_json(alarm->source), "service", id_json(alarm->service), "org",
-                     id_json(alarm->org), "grade", alarm->grade, "title", alarm->title, "value", alarm->value,
+                     "id", json_id(alarm->id), "key", alarm->key, "subject", json_id(alarm->subject),
+                     "source", json_id(alarm->source), "service", json_id(alarm->service), "org",
+                     json_id(alarm->org), "grade", alarm->grade, "title", alarm->title, "value", alarm->value,
                      "state", alarm_state_name(alarm->state), "hold", alarm_hold_name(alarm->hold), "hold_by",
-                     id_json(alarm->hold_by), "count", (json_int_t)alarm->count, "opened_at",
-                     instant_json(alarm->opened_ms), "last_at", instant_json(alarm->last_ms), "cleared_at",
-                     instant_json(alarm->cleared_ms), "acked_at", instant_json(alarm->acked_ms), "acked_by",
-                     id_json(alarm->acked_by), "closed_at", instant_json(alarm->closed_ms), "escalated",
+                     json_id(alarm->hold_by), "count", (json_int_t)alarm->count, "opened_at",
+                     json_instant(alarm->opened_ms), "last_at", json_instant(alarm->last_ms), "cleared_at",
+                     json_instant(alarm->cleared_ms), "acked_at", json_instant(alarm->acked_ms), "acked_by",
+                     json_id(alarm->acked_by), "closed_at", json_instant(alarm->closed_ms), "escalated",
                      alarm->escalated != 0);
 }

@@ -3,6 +3,7 @@
  * Every step is the same three parts: begin (load row, model, tokens), move, end (write what moved: tasks,
  * timers, tokens, record, events, clocks, outbox, audit).  A step that changes the record does so first,
  * since the change may itself edit the clocks. */
+#include "base/json.h"
 #include "handle/flow/case_room.h"
 
 #include <assert.h>
@@ -51,7 +52,6 @@ static enum err_code reached_if(struct work *work, const struct flow_node *node,
 static enum err_code decide(void *ctx, const struct flow_model *model, int edge, bool *out_true,
                             struct err *err);
 static int64_t token_id(void *ctx);
-static json_t *id_json(int64_t id);
 
 static const struct case_actor PROGRAM = { 0, { "", 0 }, NULL };
 
@@ -60,7 +60,6 @@ static const struct case_actor PROGRAM = { 0, { "", 0 }, NULL };
 enum err_code case_open(struct case_room *room, struct tx *tx, const struct case_step *step, struct str type,
                         int64_t id, const json_t *record, struct err *err)
 {
-    const char *prior = json_string_value(json_object_get(record, "prior"));
     struct work work = {
         .room = room, .tx = tx, .step = step, .now = clock_now(room->clock), .what = "case.opened"
     };
@@ -70,8 +69,7 @@ enum err_code case_open(struct case_room *room, struct tx *tx, const struct case
     work.row = (struct case_row) {
         .id = id, .type = type, .state = STR(""), .starter_id = step->by->id, .opened_ms = work.now
     };
-    if (prior && !str_i64(str_from(prior), &work.row.prior_id))
-        work.row.prior_id = 0;
+    work.row.prior_id = json_get_id(record, "prior");
     work.env = (struct flow_env) { token_id, decide, &work };
     rc = room_flow_pin(room, tx, type, &work.row.flow_version, err);
     if (!rc)
@@ -476,7 +474,7 @@ enum err_code task_handover(struct case_room *room, struct tx *tx, const struct 
                                    .task_id = task,
                                    .node = work.task->node,
                                    .text = step->opinion };
-        json_t *data = json_pack("{s:o,s:s%}", "to", id_json(user), "name", work.task->assignee_name.ptr,
+        json_t *data = json_pack("{s:o,s:s%}", "to", json_id(user), "name", work.task->assignee_name.ptr,
                                  work.task->assignee_name.len);
         char *text = data ? json_dumps(data, JSON_COMPACT) : NULL;
         json_decref(data);
@@ -549,7 +547,7 @@ enum err_code case_alarm(struct case_room *room, struct tx *tx, struct str type,
         return rc;
     }
     copy = json_deep_copy(fields);
-    if (!copy || (last && json_object_set_new(copy, "prior", id_json(last)))) {
+    if (!copy || (last && json_object_set_new(copy, "prior", json_id(last)))) {
         json_decref(copy);
         return err_nomem(err);
     }
@@ -656,7 +654,6 @@ static enum err_code due_fn(struct tx *tx, void *arg, struct err *err)
                                    .kind = SLA_NOTED,
                                    .what = breached ? STR("breached") : STR("warned"),
                                    .clocks = 1u << c };
-        char due[CLOCK_TEXT_SIZE];
         json_t *data;
         if (!breached && !warned)
             continue;
@@ -665,10 +662,10 @@ static enum err_code due_fn(struct tx *tx, void *arg, struct err *err)
         row.warned |= bit;
         event.at_ms = breached ? clock->due_ms : clock->warn_ms;
         rc = room_event(room, tx, &step, &event, err);
-        (void)clock_text(clock->due_ms, 480, due);
-        data = json_pack("{s:o,s:s%,s:s,s:s,s:s%,s:s%}", "case", id_json(row.id), "type", row.type.ptr,
-                         row.type.len, "clock", sla_clock_name((enum sla_clock)c), "due_at", due, "level",
-                         row.level.ptr, row.level.len, "service", row.service.ptr, row.service.len);
+        data = json_pack("{s:o,s:s%,s:s,s:o,s:s%,s:s%}", "case", json_id(row.id), "type", row.type.ptr,
+                         row.type.len, "clock", sla_clock_name((enum sla_clock)c), "due_at",
+                         json_instant(clock->due_ms), "level", row.level.ptr, row.level.len, "service",
+                         row.service.ptr, row.service.len);
         if (!rc)
             rc = data ? room->host->emit(room->host->ctx, tx, breached ? "sla.breached" : "sla.warned",
                                          row.id, data, err)
@@ -747,14 +744,13 @@ static enum err_code work_end(struct work *work, struct err *err)
     if (rc)
         return rc;
     data = json_pack(
-        "{s:o,s:s%,s:s,s:s%,s:O,s:o}", "case", id_json(work->row.id), "type", work->row.type.ptr,
+        "{s:o,s:s%,s:s,s:s%,s:O,s:o}", "case", json_id(work->row.id), "type", work->row.type.ptr,
         work->row.type.len, "what", work->what, "state", work->row.state.ptr, work->row.state.len, "tasks",
-        work->opened ? work->opened : (work->opened = json_array()), "by", id_json(work->step->by->id));
+        work->opened ? work->opened : (work->opened = json_array()), "by", json_id(work->step->by->id));
     if (!data)
         return err_nomem(err);
     if (work->step->opinion.len)
-        (void)json_object_set_new(data, "text",
-                                  json_stringn(work->step->opinion.ptr, work->step->opinion.len));
+        (void)json_object_set_new(data, "text", json_str(work->step->opinion));
     rc = work->room->host->emit(work->room->host->ctx, work->tx, "case.moved", work->row.id, data, err);
     if (!rc)
         rc = work->room->host->audit(work->room->host->ctx, work->tx, work->step->by, work->what,
@@ -824,16 +820,14 @@ static enum err_code effects_write(struct work *work, json_t *patch, struct err 
         struct event_row event = {
             .case_id = work->row.id, .kind = SLA_CLOSED, .what = STR("closed"), .at_ms = work->now
         };
-        char text[CLOCK_TEXT_SIZE];
-        (void)clock_text(work->now, 480, text);
-        (void)json_object_set_new(patch, "closed_at", json_string(text));
+        (void)json_object_set_new(patch, "closed_at", json_instant(work->now));
         rc = room_event(work->room, work->tx, work->step, &event, err);
     } else if (!rc && work->run.effects_count && !work->row.closed_ms) {
         if (!strcmp(work->what, "case.reopened"))
             (void)json_object_set_new(patch, "closed_at", json_null());
     }
     if (!rc && work->run.effects_count && work->row.state.len)
-        (void)json_object_set_new(patch, "state", json_stringn(work->row.state.ptr, work->row.state.len));
+        (void)json_object_set_new(patch, "state", json_str(work->row.state));
     return rc;
 }
 
@@ -894,7 +888,7 @@ static enum err_code task_open(struct work *work, const struct flow_effect *effe
     if (!rc) {
         if (!work->opened)
             work->opened = json_array();
-        if (!work->opened || json_array_append_new(work->opened, id_json(task.id)))
+        if (!work->opened || json_array_append_new(work->opened, json_id(task.id)))
             rc = err_nomem(err);
     }
     return rc;
@@ -1073,12 +1067,12 @@ static enum err_code decide(void *ctx, const struct flow_model *model, int edge,
     if (rc)
         return rc;
     vars = json_pack("{s:O,s:{s:o,s:s%,s:s%,s:s%},s:{s:s%,s:s%,s:o}}", "record", work->record, "case", "id",
-                     id_json(work->row.id), "state", work->row.state.ptr ? work->row.state.ptr : "",
+                     json_id(work->row.id), "state", work->row.state.ptr ? work->row.state.ptr : "",
                      work->row.state.len, "service", work->row.service.ptr ? work->row.service.ptr : "",
                      work->row.service.len, "level", work->row.level.ptr ? work->row.level.ptr : "",
                      work->row.level.len, "task", "action", work->action.ptr ? work->action.ptr : "",
                      work->action.len, "opinion", work->step->opinion.ptr ? work->step->opinion.ptr : "",
-                     work->step->opinion.len, "by", id_json(work->step->by->id));
+                     work->step->opinion.len, "by", json_id(work->step->by->id));
     if (!vars)
         return err_nomem(err);
     rc = work->room->host->decide(work->room->host->ctx, model, edge, vars, out_true, err);
@@ -1090,11 +1084,4 @@ static int64_t token_id(void *ctx)
 {
     const struct work *work = ctx;
     return ids_next(work->room->ids);
-}
-
-static json_t *id_json(int64_t id)
-{
-    char text[24];
-    (void)snprintf(text, sizeof(text), "%lld", (long long)id);
-    return json_string(text);
 }

@@ -1,4 +1,5 @@
 /* case_view.c - cases, tasks, clocks and pictures as JSON (shapes: inbox/inbox.h). */
+#include "base/json.h"
 #include "handle/flow/case_room.h"
 
 #include <stdlib.h>
@@ -26,37 +27,14 @@ static json_t *may_json(const struct drawing *drawing, struct tx *tx, struct are
 static json_t *pieces_json(const struct drawing *drawing, const struct sla_pieces *pieces,
                            enum sla_clock clock, struct arena *arena);
 
-static json_t *text_json(struct str text)
-{
-    return json_stringn(text.ptr ? text.ptr : "", text.len);
-}
-
-static json_t *id_json(int64_t id)
-{
-    char text[24];
-    if (!id)
-        return json_null();
-    (void)snprintf(text, sizeof(text), "%lld", (long long)id);
-    return json_string(text);
-}
-
-static json_t *instant_json(int64_t ms)
-{
-    char text[CLOCK_TEXT_SIZE];
-    if (!ms || ms == CALENDAR_NEVER)
-        return json_null();
-    (void)clock_text(ms, DISPLAY_OFFSET, text);
-    return json_string(text);
-}
-
 /* The word of prefix.name, or `otherwise`. */
 static json_t *word_json(const struct case_view *view, struct arena *arena, const char *prefix,
                          struct str name, struct str otherwise)
 {
     const struct str key = arena_printf(arena, "%s.%.*s", prefix, STR_ARG(name));
-    return text_json(key.ptr && words_has(view->words, view->lang, key)
-                         ? words_get(view->words, view->lang, key)
-                         : otherwise);
+    return json_str(key.ptr && words_has(view->words, view->lang, key)
+                        ? words_get(view->words, view->lang, key)
+                        : otherwise);
 }
 
 /* The pack's own word: "ops.flow.fault.accept", "ops.state.handling"; NULL when it has none. */
@@ -69,13 +47,13 @@ static json_t *pack_word(const struct drawing *drawing, struct arena *arena, con
                        STR_ARG(b));
     if (!key.ptr || !words_has(drawing->view->words, drawing->view->lang, key))
         return NULL;
-    return text_json(words_get(drawing->view->words, drawing->view->lang, key));
+    return json_str(words_get(drawing->view->words, drawing->view->lang, key));
 }
 
 static json_t *node_name(const struct drawing *drawing, struct arena *arena, const struct flow_node *node)
 {
     json_t *word = pack_word(drawing, arena, "flow.", drawing->model->id, node->id);
-    return word ? word : text_json(node->name.len ? node->name : node->id);
+    return word ? word : json_str(node->name.len ? node->name : node->id);
 }
 
 static json_t *state_label(const struct drawing *drawing, struct arena *arena)
@@ -89,7 +67,7 @@ static json_t *state_label(const struct drawing *drawing, struct arena *arena)
 static json_t *service_label(const struct drawing *drawing)
 {
     json_t *label = json_object_get(json_object_get(drawing->record, "_labels"), "service");
-    return json_is_string(label) ? json_incref(label) : text_json(drawing->row.service);
+    return json_is_string(label) ? json_incref(label) : json_str(drawing->row.service);
 }
 
 static bool may_work(const struct drawing *drawing, struct tx *tx, const struct task_row *task)
@@ -115,18 +93,18 @@ static json_t *task_short(const struct drawing *drawing, struct tx *tx, const st
     const bool mine = may_work(drawing, tx, task);
     const int64_t end = task->state == TASK_OPEN ? now : task->done_ms;
     json_t *json = json_pack(
-        "{s:o,s:o,s:o,s:s,s:b,s:b,s:o,s:o,s:o,s:b,s:o,s:o}", "id", id_json(task->id), "name",
-        node < 0 ? text_json(task->name) : node_name(drawing, arena, &drawing->model->nodes[node]), "node",
-        text_json(task->node), "state", task_state_name(task->state), "mine", mine, "claimable",
-        mine && !task->assignee, "opened_at", instant_json(task->opened_ms), "due_at",
-        instant_json(task->due_ms), "done_at", instant_json(task->done_ms), "late",
+        "{s:o,s:o,s:o,s:s,s:b,s:b,s:o,s:o,s:o,s:b,s:o,s:o}", "id", json_id(task->id), "name",
+        node < 0 ? json_str(task->name) : node_name(drawing, arena, &drawing->model->nodes[node]), "node",
+        json_str(task->node), "state", task_state_name(task->state), "mine", mine, "claimable",
+        mine && !task->assignee, "opened_at", json_instant(task->opened_ms), "due_at",
+        json_instant(task->due_ms), "done_at", json_instant(task->done_ms), "late",
         task->due_ms && end > task->due_ms, "left_ms",
         task->due_ms && task->state == TASK_OPEN ? json_integer(task->due_ms - now) : json_null(), "assignee",
         task->assignee
-            ? json_pack("{s:o,s:o}", "id", id_json(task->assignee), "name", text_json(task->assignee_name))
+            ? json_pack("{s:o,s:o}", "id", json_id(task->assignee), "name", json_str(task->assignee_name))
             : json_null());
     if (json && task->action.len)
-        (void)json_object_set_new(json, "action", text_json(task->action));
+        (void)json_object_set_new(json, "action", json_str(task->action));
     return json;
 }
 
@@ -159,17 +137,17 @@ enum err_code case_json(const struct case_view *view, struct tx *tx, int64_t id,
     for (int i = 0; i < drawing.tasks_count; i++)
         (void)json_array_append_new(tasks, task_short(&drawing, tx, &drawing.tasks[i], arena));
     json = json_pack(
-        "{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:b,s:o,s:o,s:o,s:o,s:o}", "id", id_json(id), "type",
-        text_json(drawing.row.type), "number",
+        "{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:b,s:o,s:o,s:o,s:o,s:o}", "id", json_id(id), "type",
+        json_str(drawing.row.type), "number",
         json_incref(json_object_get(drawing.record, "number") ? json_object_get(drawing.record, "number")
                                                               : json_null()),
         "title",
         json_incref(json_object_get(drawing.record, "title") ? json_object_get(drawing.record, "title")
                                                              : json_null()),
-        "state", text_json(drawing.row.state), "state_label", state_label(&drawing, arena), "service",
-        text_json(drawing.row.service), "level", text_json(drawing.row.level), "opened_at",
-        instant_json(drawing.row.opened_ms), "closed_at", instant_json(drawing.row.closed_ms), "prior",
-        id_json(drawing.row.prior_id), "paused", paused, "tasks", tasks, "clocks", clocks, "timeline",
+        "state", json_str(drawing.row.state), "state_label", state_label(&drawing, arena), "service",
+        json_str(drawing.row.service), "level", json_str(drawing.row.level), "opened_at",
+        json_instant(drawing.row.opened_ms), "closed_at", json_instant(drawing.row.closed_ms), "prior",
+        json_id(drawing.row.prior_id), "paused", paused, "tasks", tasks, "clocks", clocks, "timeline",
         timeline_json(&drawing, arena), "flow", picture_json(&drawing, arena), "may",
         may_json(&drawing, tx, arena));
     if (!json) {
@@ -217,8 +195,8 @@ enum err_code case_clocks_json(const struct case_view *view, struct tx *tx, int6
         for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
             (void)json_array_append_new(
                 sentences, word_json(view, arena, "sla.rule", str_from(rules[i]), str_from(rules[i])));
-        *out = json_pack("{s:o,s:o,s:o,s:o}", "opened_at", instant_json(result.opened_ms), "now",
-                         instant_json(clock_now(view->room->clock)), "clocks", clocks, "rules", sentences);
+        *out = json_pack("{s:o,s:o,s:o,s:o}", "opened_at", json_instant(result.opened_ms), "now",
+                         json_instant(clock_now(view->room->clock)), "clocks", clocks, "rules", sentences);
         if (!*out)
             rc = err_nomem(err);
     }
@@ -250,9 +228,9 @@ enum err_code task_json(const struct case_view *view, struct tx *tx, int64_t id,
         const struct flow_node *at = &drawing.model->nodes[node];
         const int count = at->actions_count ? at->actions_count : 1;
         for (int i = 0; i < at->form.count; i++)
-            (void)json_array_append_new(form, text_json(at->form.items[i]));
+            (void)json_array_append_new(form, json_str(at->form.items[i]));
         for (int i = 0; i < at->required.count; i++)
-            (void)json_array_append_new(required, text_json(at->required.items[i]));
+            (void)json_array_append_new(required, json_str(at->required.items[i]));
         for (int i = 0; i < count; i++) {
             const struct flow_action *action = at->actions_count ? &at->actions[i] : &done;
             const struct str key = arena_printf(arena, "%.*s.%.*s", STR_ARG(at->id), STR_ARG(action->code));
@@ -260,14 +238,14 @@ enum err_code task_json(const struct case_view *view, struct tx *tx, int64_t id,
             if (!label)
                 label = word_json(view, arena, "case.action", action->code, action->code);
             (void)json_array_append_new(
-                actions, json_pack("{s:o,s:o,s:b,s:o}", "action", text_json(action->code), "label", label,
+                actions, json_pack("{s:o,s:o,s:b,s:o}", "action", json_str(action->code), "label", label,
                                    "needs_opinion", i > 0 || action->back_to >= 0, "back_to",
-                                   action->back_to >= 0 ? text_json(drawing.model->nodes[action->back_to].id)
+                                   action->back_to >= 0 ? json_str(drawing.model->nodes[action->back_to].id)
                                                         : json_null()));
         }
         (void)json_object_set_new(json, "handover", json_boolean(at->handover));
         if (at->doc.len)
-            (void)json_object_set_new(json, "help", text_json(at->doc));
+            (void)json_object_set_new(json, "help", json_str(at->doc));
     }
     (void)json_object_set_new(json, "form", form);
     (void)json_object_set_new(json, "required", required);
@@ -276,15 +254,15 @@ enum err_code task_json(const struct case_view *view, struct tx *tx, int64_t id,
     (void)json_object_set_new(
         json, "case",
         json_pack(
-            "{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "id", id_json(drawing.row.id), "type",
-            text_json(drawing.row.type), "number",
+            "{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "id", json_id(drawing.row.id), "type",
+            json_str(drawing.row.type), "number",
             json_incref(json_object_get(drawing.record, "number") ? json_object_get(drawing.record, "number")
                                                                   : json_null()),
             "title",
             json_incref(json_object_get(drawing.record, "title") ? json_object_get(drawing.record, "title")
                                                                  : json_null()),
-            "state", text_json(drawing.row.state), "state_label", state_label(&drawing, arena), "level",
-            text_json(drawing.row.level), "service", service_label(&drawing)));
+            "state", json_str(drawing.row.state), "state_label", state_label(&drawing, arena), "level",
+            json_str(drawing.row.level), "service", service_label(&drawing)));
     json_decref(drawing.record);
     *out = json;
     return ERR_OK;
@@ -315,17 +293,17 @@ static json_t *clock_json(const struct case_view *view, enum sla_clock clock,
     const struct str source = str_from(sla_source_name(state->term.source));
     const bool agreed = state->state != SLA_STATE_NONE;
     return json_pack(
-        "{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:b,s:o,s:o,s:o,s:o,s:o}", "clock", text_json(name), "label",
-        word_json(view, arena, "sla.clock", name, name), "state", text_json(state_name), "state_label",
+        "{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:b,s:o,s:o,s:o,s:o,s:o}", "clock", json_str(name), "label",
+        word_json(view, arena, "sla.clock", name, name), "state", json_str(state_name), "state_label",
         word_json(view, arena, "sla.state", state_name, state_name), "limit_ms",
         agreed ? json_integer(state->term.limit_ms) : json_null(), "used_ms",
-        agreed ? json_integer(state->used_ms) : json_null(), "due_at", instant_json(state->due_ms), "warn_at",
-        instant_json(state->warn_ms), "reached_at", agreed ? instant_json(state->reached_ms) : json_null(),
-        "workaround", state->workaround, "source", text_json(source), "source_label",
-        word_json(view, arena, "sla.source", source, source), "calendar",
-        text_json(state->term.calendar_name), "calendar_label",
+        agreed ? json_integer(state->used_ms) : json_null(), "due_at", json_instant(state->due_ms), "warn_at",
+        json_instant(state->warn_ms), "reached_at", agreed ? json_instant(state->reached_ms) : json_null(),
+        "workaround", state->workaround, "source", json_str(source), "source_label",
+        word_json(view, arena, "sla.source", source, source), "calendar", json_str(state->term.calendar_name),
+        "calendar_label",
         word_json(view, arena, "sla.calendar", state->term.calendar_name, state->term.calendar_name), "row",
-        id_json(state->term.row_id));
+        json_id(state->term.row_id));
 }
 
 static json_t *timeline_json(const struct drawing *drawing, struct arena *arena)
@@ -345,16 +323,16 @@ static json_t *timeline_json(const struct drawing *drawing, struct arena *arena)
             if (event->clocks & (1u << c))
                 (void)json_array_append_new(clocks, json_string(sla_clock_name((enum sla_clock)c)));
         one = json_pack(
-            "{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:b,s:o}", "id", id_json(event->id), "at",
-            instant_json(event->at_ms), "made_at", instant_json(event->made_ms), "kind",
-            text_json(event->what), "label",
+            "{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:b,s:o}", "id", json_id(event->id), "at",
+            json_instant(event->at_ms), "made_at", json_instant(event->made_ms), "kind",
+            json_str(event->what), "label",
             word_json(drawing->view, arena, "case.event", event->what, event->what), "by",
             event->by_id
-                ? json_pack("{s:o,s:o}", "id", id_json(event->by_id), "name", text_json(event->by_name))
+                ? json_pack("{s:o,s:o}", "id", json_id(event->by_id), "name", json_str(event->by_name))
                 : json_null(),
-            "node", text_json(event->node), "node_name",
+            "node", json_str(event->node), "node_name",
             node >= 0 ? node_name(drawing, arena, &drawing->model->nodes[node]) : json_null(), "text",
-            text_json(event->text), "clocks", clocks, "voided", voided, "action",
+            json_str(event->text), "clocks", clocks, "voided", voided, "action",
             event->action.len ? word_json(drawing->view, arena, "case.action", event->action, event->action)
                               : json_null());
         if (one)
@@ -397,7 +375,7 @@ static json_t *picture_json(const struct drawing *drawing, struct arena *arena)
             if (str_eq(drawing->tasks[i].node, node->id) && drawing->tasks[i].state == TASK_OPEN)
                 state = "here";
         (void)json_array_append_new(nodes,
-                                    json_pack("{s:o,s:o,s:s,s:f,s:f,s:f,s:f,s:s}", "id", text_json(node->id),
+                                    json_pack("{s:o,s:o,s:s,s:f,s:f,s:f,s:f,s:s}", "id", json_str(node->id),
                                               "name", node_name(drawing, arena, node), "kind",
                                               flow_kind_name(node->kind), "x", node->x, "y", node->y, "width",
                                               node->width, "height", node->height, "state", state));
@@ -407,13 +385,13 @@ static json_t *picture_json(const struct drawing *drawing, struct arena *arena)
         json_t *points = json_array();
         for (int p = 0; p < edge->points_count; p++)
             (void)json_array_append_new(points, json_pack("[f,f]", edge->points[p].x, edge->points[p].y));
-        (void)json_array_append_new(edges, json_pack("{s:o,s:o,s:o,s:o,s:o,s:b}", "id", text_json(edge->id),
-                                                     "name", text_json(edge->name), "from",
-                                                     text_json(model->nodes[edge->from].id), "to",
-                                                     text_json(model->nodes[edge->to].id), "points", points,
+        (void)json_array_append_new(edges, json_pack("{s:o,s:o,s:o,s:o,s:o,s:b}", "id", json_str(edge->id),
+                                                     "name", json_str(edge->name), "from",
+                                                     json_str(model->nodes[edge->from].id), "to",
+                                                     json_str(model->nodes[edge->to].id), "points", points,
                                                      "passed", passed_edge(drawing, edge->id)));
     }
-    return json_pack("{s:o,s:o,s:o,s:o}", "id", text_json(model->id), "name", text_json(model->name), "nodes",
+    return json_pack("{s:o,s:o,s:o,s:o}", "id", json_str(model->id), "name", json_str(model->name), "nodes",
                      nodes, "edges", edges);
 }
 
@@ -467,7 +445,7 @@ static json_t *why_json(const struct drawing *drawing, const struct sla_piece *p
     (void)snprintf(args[2].text, sizeof(args[2].text), "%.*s", (int)(calendar.len > 90 ? 90 : calendar.len),
                    calendar.ptr);
     (void)snprintf(key, sizeof(key), "sla.why.%s%s", kinds[piece->kind], args[1].text[0] ? "_text" : "");
-    return text_json(words_format(view->words, view->lang, str_from(key), args, 3, arena));
+    return json_str(words_format(view->words, view->lang, str_from(key), args, 3, arena));
 }
 
 static json_t *pieces_json(const struct drawing *drawing, const struct sla_pieces *pieces,
@@ -491,15 +469,15 @@ static json_t *pieces_json(const struct drawing *drawing, const struct sla_piece
                 (void)json_array_append_new(
                     spans,
                     json_pack("{s:o,s:o}", "from",
-                              instant_json(span.from_ms > piece->from_ms ? span.from_ms : piece->from_ms),
-                              "to", instant_json(span.to_ms < piece->to_ms ? span.to_ms : piece->to_ms)));
+                              json_instant(span.from_ms > piece->from_ms ? span.from_ms : piece->from_ms),
+                              "to", json_instant(span.to_ms < piece->to_ms ? span.to_ms : piece->to_ms)));
         }
         one = json_pack("{s:s,s:o,s:o,s:I,s:I,s:I,s:o,s:b,s:o,s:o,s:o}", "kind", kinds[piece->kind], "from",
-                        instant_json(piece->from_ms), "to", instant_json(piece->to_ms), "counted_ms",
+                        json_instant(piece->from_ms), "to", json_instant(piece->to_ms), "counted_ms",
                         (json_int_t)piece->counted_ms, "used_ms", (json_int_t)piece->used_ms, "limit_ms",
-                        (json_int_t)piece->term.limit_ms, "calendar", text_json(piece->term.calendar_name),
+                        (json_int_t)piece->term.limit_ms, "calendar", json_str(piece->term.calendar_name),
                         "working", !calendar_is_always(piece->term.calendar), "event",
-                        id_json(piece->event_id), "why", why_json(drawing, piece, arena), "spans", spans);
+                        json_id(piece->event_id), "why", why_json(drawing, piece, arena), "spans", spans);
         (void)json_array_append_new(list, one);
     }
     return list;

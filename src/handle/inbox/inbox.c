@@ -1,5 +1,6 @@
 /* inbox.c - the routes of cases and tasks: read the body, one transaction, answer the case as it is then. */
 #include "handle/inbox/inbox.h"
+#include "base/json.h"
 #include "handle/handle.h"
 #include "handle/inbox/inbox_sql.h"
 #include "net/http.h"
@@ -100,9 +101,6 @@ static enum err_code case_fn(struct tx *tx, void *arg, struct err *err);
 static enum err_code readable(struct handle *handle, struct tx *tx, const struct principal *who, int64_t id,
                               struct err *err);
 static struct case_view view_of(const struct reading *reading, struct tx *tx);
-static json_t *id_json(int64_t id);
-static json_t *instant_json(int64_t ms);
-static json_t *text_json(struct str text);
 static json_t *label_json(const struct reading *reading, const char *prefix, struct str name);
 
 static enum err_code case_reply(struct request *req, struct reply *reply, int64_t id, struct err *err)
@@ -174,17 +172,17 @@ static json_t *state_json(const struct reading *reading, struct str type, struct
     (void)snprintf(key, sizeof(key), "%.*s.state.%.*s", (int)(pack.len > 40 ? 40 : pack.len), pack.ptr,
                    (int)(state.len > 60 ? 60 : state.len), state.ptr ? state.ptr : "");
     return words_has(words, reading->req->lang, str_from(key))
-               ? text_json(words_get(words, reading->req->lang, str_from(key)))
+               ? json_str(words_get(words, reading->req->lang, str_from(key)))
                : label_json(reading, "case.state", state);
 }
 
 static json_t *case_short(const struct reading *reading, int64_t id, struct str type, struct str number,
                           struct str title, struct str state, struct str level, struct str service)
 {
-    return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "id", id_json(id), "type", text_json(type),
-                     "number", text_json(number), "title", text_json(title), "state", text_json(state),
-                     "state_label", state_json(reading, type, state), "level", text_json(level), "service",
-                     text_json(service));
+    return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "id", json_id(id), "type", json_str(type), "number",
+                     json_str(number), "title", json_str(title), "state", json_str(state), "state_label",
+                     state_json(reading, type, state), "level", json_str(level), "service",
+                     json_str(service));
 }
 
 static enum err_code list_fn(struct tx *tx, void *arg, struct err *err)
@@ -203,15 +201,15 @@ static enum err_code list_fn(struct tx *tx, void *arg, struct err *err)
         const bool open = task->state == TASK_OPEN;
         (void)json_array_append_new(
             items,
-            json_pack("{s:o,s:o,s:o,s:s,s:o,s:b,s:b,s:o,s:o,s:o,s:b,s:o,s:o}", "id", id_json(task->id),
-                      "name", text_json(task->name), "node", text_json(task->node), "state",
+            json_pack("{s:o,s:o,s:o,s:s,s:o,s:b,s:b,s:o,s:o,s:o,s:b,s:o,s:o}", "id", json_id(task->id),
+                      "name", json_str(task->name), "node", json_str(task->node), "state",
                       task_state_name(task->state), "assignee",
-                      task->assignee ? json_pack("{s:o,s:o}", "id", id_json(task->assignee), "name",
-                                                 text_json(task->assignee_name))
+                      task->assignee ? json_pack("{s:o,s:o}", "id", json_id(task->assignee), "name",
+                                                 json_str(task->assignee_name))
                                      : json_null(),
                       "mine", open && (rows[i].claimable || task->assignee == listing->query.who->user_id),
-                      "claimable", rows[i].claimable, "opened_at", instant_json(task->opened_ms), "due_at",
-                      instant_json(task->due_ms), "done_at", instant_json(task->done_ms), "late",
+                      "claimable", rows[i].claimable, "opened_at", json_instant(task->opened_ms), "due_at",
+                      json_instant(task->due_ms), "done_at", json_instant(task->done_ms), "late",
                       task->due_ms && (open ? now : task->done_ms) > task->due_ms, "left_ms",
                       task->due_ms && open ? json_integer(task->due_ms - now) : json_null(), "case",
                       case_short(&listing->reading, task->case_id, rows[i].type, rows[i].number,
@@ -222,7 +220,7 @@ static enum err_code list_fn(struct tx *tx, void *arg, struct err *err)
         next = arena_printf(tx_arena(tx), "%lld-%lld", (long long)rows[count - 1].order,
                             (long long)rows[count - 1].task.id);
     listing->reading.out =
-        json_pack("{s:o,s:o}", "items", items, "next", next.ptr ? text_json(next) : json_null());
+        json_pack("{s:o,s:o}", "items", items, "next", next.ptr ? json_str(next) : json_null());
     return listing->reading.out ? ERR_OK : err_nomem(err);
 }
 
@@ -289,9 +287,9 @@ static enum err_code due_fn(struct tx *tx, void *arg, struct err *err)
             json_pack("{s:o,s:o,s:o,s:o,s:I,s:s}", "case",
                       case_short(&listing->reading, rows[i].case_id, rows[i].type, rows[i].number,
                                  rows[i].title, rows[i].case_state, rows[i].level, rows[i].service_name),
-                      "clock", text_json(rows[i].clock), "label",
+                      "clock", json_str(rows[i].clock), "label",
                       label_json(&listing->reading, "sla.clock", rows[i].clock), "due_at",
-                      instant_json(rows[i].due_ms), "left_ms", (json_int_t)(rows[i].due_ms - now), "state",
+                      json_instant(rows[i].due_ms), "left_ms", (json_int_t)(rows[i].due_ms - now), "state",
                       now > rows[i].due_ms ? "breached" : "running"));
     listing->reading.out = json_pack("{s:o}", "items", items);
     return listing->reading.out ? ERR_OK : err_nomem(err);
@@ -495,33 +493,12 @@ static struct case_view view_of(const struct reading *reading, struct tx *tx)
                                 .arena = tx_arena(tx) };
 }
 
-static json_t *id_json(int64_t id)
-{
-    char text[24];
-    (void)snprintf(text, sizeof(text), "%lld", (long long)id);
-    return json_string(text);
-}
-
-static json_t *instant_json(int64_t ms)
-{
-    char text[CLOCK_TEXT_SIZE];
-    if (!ms)
-        return json_null();
-    (void)clock_text(ms, DISPLAY_OFFSET, text);
-    return json_string(text);
-}
-
-static json_t *text_json(struct str text)
-{
-    return json_stringn(text.ptr ? text.ptr : "", text.len);
-}
-
 static json_t *label_json(const struct reading *reading, const char *prefix, struct str name)
 {
     char key[128];
     const struct words *words = handle_config(reading->handle)->words;
     (void)snprintf(key, sizeof(key), "%s.%.*s", prefix, (int)(name.len > 60 ? 60 : name.len), name.ptr);
-    return text_json(words_has(words, reading->req->lang, str_from(key))
-                         ? words_get(words, reading->req->lang, str_from(key))
-                         : name);
+    return json_str(words_has(words, reading->req->lang, str_from(key))
+                        ? words_get(words, reading->req->lang, str_from(key))
+                        : name);
 }

@@ -1,5 +1,6 @@
 /* matrix.c - rows sorted by (service, level, calendar), found by binary search. */
 #include "handle/sla/matrix.h"
+#include "base/json.h"
 
 #include <stdlib.h>
 
@@ -178,14 +179,14 @@ static enum err_code rows_read(struct sla_matrix *matrix, const json_t *rows, st
 static enum err_code row_read(struct sla_matrix *matrix, const json_t *json, struct row *row, struct err *err)
 {
     const json_t *limits = json_object_get(json, "limits"), *workaround = json_object_get(json, "workaround");
-    const char *id = json_string_value(json_object_get(json, "id"));
     const char *calendar = json_string_value(json_object_get(json, "calendar"));
     enum err_code rc = text_copy(matrix->arena, json_object_get(json, "service"), &row->service, err);
     if (!rc)
         rc = text_copy(matrix->arena, json_object_get(json, "level"), &row->level, err);
     if (rc)
         return rc;
-    if (!id || !str_i64(str_from(id), &row->id) || !calendar)
+    row->id = json_get_id(json, "id");
+    if (!row->id || !calendar)
         return ERR_INVALID;
     row->calendar = ROW_CALENDAR__COUNT;
     for (int k = 0; k < ROW_CALENDAR__COUNT; k++)
@@ -242,7 +243,7 @@ static enum err_code text_copy(struct arena *arena, const json_t *json, struct s
 {
     if (!json_is_string(json) || !json_string_length(json))
         return ERR_INVALID; /* the caller knows where */
-    *out = arena_str(arena, (struct str) { json_string_value(json), json_string_length(json) });
+    *out = arena_str(arena, json_to_str(json));
     return out->ptr ? ERR_OK : err_nomem(err);
 }
 

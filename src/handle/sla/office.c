@@ -1,5 +1,6 @@
 /* office.c - one set of compiled calendars at a time, counted by its readers. */
 #include "handle/sla/office.h"
+#include "base/json.h"
 
 #include <assert.h>
 #include <pthread.h>
@@ -354,9 +355,9 @@ static enum err_code each_service(void *arg, int64_t id, const json_t *record, s
         return ERR_OK;
     }
     if (general.len)
-        (void)json_object_set_new(service, "general", json_stringn(general.ptr, general.len));
+        (void)json_object_set_new(service, "general", json_str(general));
     if (calendar.len)
-        (void)json_object_set_new(service, "calendar", json_stringn(calendar.ptr, calendar.len));
+        (void)json_object_set_new(service, "calendar", json_str(calendar));
     (void)snprintf(text, sizeof(text), "%lld", (long long)id);
     return json_object_set_new(arg, text, service) ? err_nomem(err) : ERR_OK;
 }

@@ -1,5 +1,6 @@
 /* spec.c - a check's JSON into a struct; everything is checked here, so that a run cannot meet a bad one.
  * docs/probe.md describes the fields. */
+#include "base/json.h"
 #include "observe/collect/loop.h"
 
 #include <math.h>
@@ -44,8 +45,7 @@ static enum err_code read_text(struct reader *reader, const json_t *json, const 
         return ERR_OK;
     if (!json_is_string(value) || json_string_length(value) > max)
         return bad(reader, field, "collect.text");
-    *out =
-        arena_str(reader->spec->arena, (struct str) { json_string_value(value), json_string_length(value) });
+    *out = arena_str(reader->spec->arena, json_to_str(value));
     return out->ptr ? ERR_OK : err_nomem(reader->err);
 }
 
@@ -176,9 +176,7 @@ static enum err_code read_patterns(struct reader *reader, const json_t *json, co
         pattern->name = arena_str(reader->spec->arena, str_from(name));
         if (!pattern->name.ptr)
             return err_nomem(reader->err);
-        const enum err_code rc =
-            compile(reader, field, (struct str) { json_string_value(value), json_string_length(value) },
-                    &pattern->code);
+        const enum err_code rc = compile(reader, field, json_to_str(value), &pattern->code);
         if (rc)
             return rc;
         ++*count;
@@ -199,9 +197,7 @@ static enum err_code read_headers(struct reader *reader, const json_t *json, str
     enum err_code rc = ERR_OK;
     json_object_foreach(object, name, value)
     {
-        const struct str text = json_is_string(value)
-                                    ? (struct str) { json_string_value(value), json_string_length(value) }
-                                    : (struct str) { 0 };
+        const struct str text = json_is_string(value) ? json_to_str(value) : (struct str) { 0 };
         if (!text.ptr || !is_line(text) || !is_line(str_from(name)) || !*name || strpbrk(name, ": \t")) {
             rc = bad(reader, "headers", "collect.header");
             break;

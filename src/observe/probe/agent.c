@@ -6,6 +6,7 @@
 #include "observe/probe/agent.h"
 #include "base/buf.h"
 #include "base/endian.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/wal.h"
 #include "observe/collect/collect.h"
@@ -129,8 +130,8 @@ static enum err_code call(struct agent *agent, CURL *curl, const char *path, con
 static enum err_code save(struct agent *agent, struct err *err)
 {
     char path[600];
-    json_t *json = json_pack("{s:s, s:o, s:I}", "key", agent->key, "node",
-                             json_sprintf("%lld", (long long)agent->node), "epoch", (json_int_t)agent->epoch);
+    json_t *json = json_pack("{s:s, s:o, s:I}", "key", agent->key, "node", json_id(agent->node), "epoch",
+                             (json_int_t)agent->epoch);
     char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
     (void)snprintf(path, sizeof path, "%s/node.json", agent->dir);
     const enum err_code rc = text ? disk_replace(NULL, path, text, strlen(text), err) : err_nomem(err);
@@ -342,9 +343,7 @@ static void on_results(void *ctx, const struct collect_result *results, size_t c
 static bool in_set(const json_t *list, int64_t id)
 {
     for (size_t i = 0; i < json_array_size(list); i++) {
-        int64_t other;
-        const char *text = json_string_value(json_object_get(json_array_get(list, i), "id"));
-        if (text && str_i64(str_from(text), &other) && other == id)
+        if (json_get_id(json_array_get(list, i), "id") == id)
             return true;
     }
     return false;
@@ -367,10 +366,10 @@ static void apply_set(struct agent *agent, const json_t *set)
             log_err(&err, "probe.remove", "check %lld", (long long)agent->held[i].id);
     for (size_t i = 0; i < count; i++) {
         const json_t *one = json_array_get(list, i);
-        const char *text = json_string_value(json_object_get(one, "id"));
-        struct held now = { 0, json_integer_value(json_object_get(one, "version")) };
+        const struct held now = { json_get_id(one, "id"),
+                                  json_integer_value(json_object_get(one, "version")) };
         bool same = false;
-        if (!text || !str_i64(str_from(text), &now.id))
+        if (!now.id)
             continue;
         for (size_t k = 0; k < agent->held_count; k++)
             same |= agent->held[k].id == now.id && agent->held[k].version == now.version;

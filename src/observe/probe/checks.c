@@ -1,5 +1,6 @@
 /* checks.c - see checks.h */
 #include "observe/probe/checks.h"
+#include "base/json.h"
 #include "base/log.h"
 
 #include <assert.h>
@@ -210,15 +211,6 @@ static struct entry **entry_link(struct checks *checks, int64_t id)
     return link;
 }
 
-static int64_t id_of(const json_t *record, const char *field)
-{
-    int64_t id = 0;
-    const json_t *value = json_object_get(record, field);
-    if (json_is_string(value) && str_i64(str_from(json_string_value(value)), &id))
-        return id;
-    return 0;
-}
-
 static enum err_code read_nodes(const json_t *record, struct entry *entry, struct err *err)
 {
     const json_t *list = json_object_get(record, "nodes");
@@ -263,9 +255,9 @@ static enum err_code entry_read(int64_t id, const json_t *record, struct entry *
             if (kind && strcmp(kind, COLLECT_KIND_NAMES[i]) == 0)
                 entry->info.kind = (enum collect_kind)i;
         entry->info.id = id;
-        entry->info.subject = id_of(record, "subject");
-        entry->info.service = id_of(record, "service");
-        entry->info.org = id_of(record, "org");
+        entry->info.subject = json_get_id(record, "subject");
+        entry->info.service = json_get_id(record, "service");
+        entry->info.org = json_get_id(record, "org");
         entry->info.interval_ms =
             json_is_number(interval) ? (int64_t)(json_number_value(interval) * 1000) : 60000;
         entry->info.name = str_from(entry->name);
@@ -563,11 +555,6 @@ void checks_wake(struct checks *checks)
     (void)pthread_mutex_unlock(&checks->lock);
 }
 
-static json_t *id_json(int64_t id)
-{
-    return json_sprintf("%lld", (long long)id);
-}
-
 enum err_code checks_of_node(struct checks *checks, int64_t node, int64_t known, int wait_ms, json_t **out,
                              struct err *err)
 {
@@ -591,7 +578,7 @@ enum err_code checks_of_node(struct checks *checks, int64_t node, int64_t known,
             for (const struct entry *entry = checks->table[i]; entry; entry = entry->next)
                 if (runs_at(entry, node))
                     failed |= json_array_append_new(
-                        list, json_pack("{s:o, s:I, s:O}", "id", id_json(entry->info.id), "version",
+                        list, json_pack("{s:o, s:I, s:O}", "id", json_id(entry->info.id), "version",
                                         (json_int_t)entry->version, "spec", entry->spec));
         *out = list ? json_pack("{s:I, s:o}", "version", (json_int_t)checks->version, "checks", list) : NULL;
         failed |= !*out;
@@ -604,12 +591,6 @@ enum err_code checks_of_node(struct checks *checks, int64_t node, int64_t known,
     return ERR_OK;
 }
 
-static json_t *instant(int64_t ms)
-{
-    char text[CLOCK_TEXT_SIZE];
-    return json_stringn(text, clock_text(ms, 480, text));
-}
-
 static json_t *place_json(const struct place *place)
 {
     json_t *values = json_object(), *series = json_object();
@@ -619,9 +600,9 @@ static json_t *place_json(const struct place *place)
             failed |=
                 json_object_set_new(values, COLLECT_METRIC_NAMES[i], json_integer(place->last.values[i]));
         if (place->series[i])
-            failed |= json_object_set_new(series, COLLECT_METRIC_NAMES[i], id_json(place->series[i]));
+            failed |= json_object_set_new(series, COLLECT_METRIC_NAMES[i], json_id(place->series[i]));
     }
-    json_t *node = place->node ? id_json(place->node) : json_string("local");
+    json_t *node = place->node ? json_id(place->node) : json_string("local");
     if (failed || !node) {
         json_decref(values);
         json_decref(series);
@@ -632,7 +613,7 @@ static json_t *place_json(const struct place *place)
         return json_pack("{s:o, s:n, s:n, s:o, s:o}", "node", node, "at", "up", "values", values, "series",
                          series);
     return json_pack("{s:o, s:o, s:o, s:b, s:s, s:s, s:s, s:i, s:o, s:o}", "node", node, "at",
-                     instant(place->last.at_ms), "since", instant(place->since_ms), "up",
+                     json_instant(place->last.at_ms), "since", json_instant(place->since_ms), "up",
                      place->last.cause == CAUSE_NONE, "cause", COLLECT_CAUSE_NAMES[place->last.cause],
                      "detail", place->last.detail, "certificate", place->last.subject, "step",
                      place->last.step, "values", values, "series", series);
@@ -652,7 +633,7 @@ enum err_code checks_state(struct checks *checks, int64_t id, json_t **out, stru
                 place = &entry->places[k];
         failed |= json_array_append_new(nodes, place_json(place));
     }
-    json_t *answer = entry && !failed ? json_pack("{s:o, s:o}", "id", id_json(id), "nodes", nodes) : NULL;
+    json_t *answer = entry && !failed ? json_pack("{s:o, s:o}", "id", json_id(id), "nodes", nodes) : NULL;
     (void)pthread_mutex_unlock(&checks->lock);
     if (!entry)
         return err_set(err, ERR_NOT_FOUND, "probe.no_check", ARG_END);
@@ -676,11 +657,11 @@ static json_t *overview_json(const struct entry *entry)
             worst = place;
     }
     if (!worst)
-        return json_pack("{s:o, s:n, s:i, s:i}", "id", id_json(entry->info.id), "up", "nodes",
+        return json_pack("{s:o, s:n, s:i, s:i}", "id", json_id(entry->info.id), "up", "nodes",
                          entry->info.nodes, "nodes_up", 0);
     return json_pack(
-        "{s:o, s:b, s:o, s:o, s:s, s:i, s:i, s:I}", "id", id_json(entry->info.id), "up", up == seen, "at",
-        instant(worst->last.at_ms), "since", instant(worst->since_ms), "cause",
+        "{s:o, s:b, s:o, s:o, s:s, s:i, s:i, s:I}", "id", json_id(entry->info.id), "up", up == seen, "at",
+        json_instant(worst->last.at_ms), "since", json_instant(worst->since_ms), "cause",
         COLLECT_CAUSE_NAMES[worst->last.cause], "nodes", entry->info.nodes, "nodes_up", up, "total_us",
         (json_int_t)(worst->last.present >> COLLECT_TOTAL & 1 ? worst->last.values[COLLECT_TOTAL] : -1));
 }

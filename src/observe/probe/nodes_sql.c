@@ -1,4 +1,5 @@
 /* nodes_sql.c - see nodes.h */
+#include "base/json.h"
 #include "base/log.h"
 #include "crypto/digest.h"
 #include "crypto/secret.h"
@@ -415,12 +416,6 @@ bool nodes_has(struct nodes *nodes, int64_t id)
     return has;
 }
 
-static json_t *instant(int64_t ms)
-{
-    char text[CLOCK_TEXT_SIZE];
-    return ms ? json_stringn(text, clock_text(ms, 480, text)) : json_null();
-}
-
 enum err_code nodes_json(struct nodes *nodes, json_t **out, struct err *err)
 {
     json_t *list = json_array();
@@ -432,14 +427,14 @@ enum err_code nodes_json(struct nodes *nodes, json_t **out, struct err *err)
         const char *state = !row->key[0] ? "new" : now - row->seen_ms < SILENT_MS ? "online" : "silent";
         failed |= json_array_append_new(
             list, json_pack("{s:o, s:s, s:s, s:o, s:o, s:I, s:b, s:I, s:I, s:I, s:s, s:s, s:b, s:o}", "id",
-                            json_sprintf("%lld", (long long)row->id), "name", row->name, "state", state,
-                            "seen_at", instant(row->seen_ms), "registered_at", instant(row->registered_ms),
+                            json_id(row->id), "name", row->name, "state", state, "seen_at",
+                            json_instant(row->seen_ms), "registered_at", json_instant(row->registered_ms),
                             "skew_ms", (json_int_t)row->skew_ms, "skewed",
                             row->skew_ms > NODE_SKEW_MS || row->skew_ms < -NODE_SKEW_MS, "buffered_bytes",
                             (json_int_t)row->buffered, "dropped", (json_int_t)row->dropped, "results",
                             (json_int_t)row->results, "version", row->version, "address", row->address,
                             "token_open", row->token[0] && row->token_expires > now, "token_expires_at",
-                            instant(row->token[0] ? row->token_expires : 0)));
+                            json_instant(row->token[0] ? row->token_expires : 0)));
     }
     (void)pthread_mutex_unlock(&nodes->lock);
     if (failed) {

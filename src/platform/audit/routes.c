@@ -1,9 +1,8 @@
 /* routes.c - see routes.h */
 #include "platform/audit/routes.h"
 
+#include "base/json.h"
 #include "platform/audit/audit_sql.h"
-
-#include <stdio.h>
 
 #define LIMIT_DEFAULT 50
 #define LIMIT_MAX 200
@@ -16,38 +15,25 @@ struct find {
     int count;
 };
 
-static json_t *id_json(int64_t id)
-{
-    char text[24];
-    (void)snprintf(text, sizeof text, "%lld", (long long)id);
-    return json_string(text);
-}
-
-static json_t *text_json(struct str text)
-{
-    return json_stringn(text.ptr ? text.ptr : "", text.len);
-}
-
 /* before, after, detail: JSON where it is JSON, else the text. */
 static json_t *data_json(struct str text)
 {
     if (!text.len)
         return json_null();
     json_t *json = json_loadb(text.ptr, text.len, JSON_DECODE_ANY, NULL);
-    return json ? json : text_json(text);
+    return json ? json : json_str(text);
 }
 
 static json_t *line_json(struct stmt *stmt)
 {
-    char at[CLOCK_TEXT_SIZE];
-    (void)clock_text(stmt_i64(stmt, 1), 480, at);
-    return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "id",
-                     id_json(stmt_i64(stmt, 0)), "at", at, "user_id", id_json(stmt_i64(stmt, 2)), "user_name",
-                     text_json(stmt_text(stmt, 3)), "remote", text_json(stmt_text(stmt, 4)), "request_id",
-                     text_json(stmt_text(stmt, 5)), "action", text_json(stmt_text(stmt, 6)), "object_type",
-                     text_json(stmt_text(stmt, 7)), "object_id", id_json(stmt_i64(stmt, 8)), "object_name",
-                     text_json(stmt_text(stmt, 9)), "before", data_json(stmt_text(stmt, 10)), "after",
-                     data_json(stmt_text(stmt, 11)), "detail", data_json(stmt_text(stmt, 12)));
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "id",
+                     json_id(stmt_i64(stmt, 0)), "at", json_instant(stmt_i64(stmt, 1)), "user_id",
+                     json_id(stmt_i64(stmt, 2)), "user_name", json_str(stmt_text(stmt, 3)), "remote",
+                     json_str(stmt_text(stmt, 4)), "request_id", json_str(stmt_text(stmt, 5)), "action",
+                     json_str(stmt_text(stmt, 6)), "object_type", json_str(stmt_text(stmt, 7)), "object_id",
+                     json_id(stmt_i64(stmt, 8)), "object_name", json_str(stmt_text(stmt, 9)), "before",
+                     data_json(stmt_text(stmt, 10)), "after", data_json(stmt_text(stmt, 11)), "detail",
+                     data_json(stmt_text(stmt, 12)));
 }
 
 static enum err_code find_fn(struct tx *tx, void *arg, struct err *err)
@@ -116,7 +102,7 @@ static enum err_code audit_get(struct request *req, struct reply *reply, struct 
     }
     return reply_json(reply,
                       json_pack("{s:o, s:o}", "items", find.items, "next",
-                                find.count == find.limit ? id_json(find.last) : json_null()),
+                                find.count == find.limit ? json_id(find.last) : json_null()),
                       err);
 }
 

@@ -1,4 +1,5 @@
 /* routes.c - HTTP of decisions. */
+#include "base/json.h"
 #include "platform/decision/internal.h"
 
 #include <fcntl.h>
@@ -12,27 +13,6 @@
 static struct decision_act act_of(const struct request *req)
 {
     return (struct decision_act) { req->who, req->remote, req->id };
-}
-
-static json_t *text_json(struct str text)
-{
-    return json_stringn(text.ptr ? text.ptr : "", text.len);
-}
-
-static json_t *id_json(int64_t id)
-{
-    char text[24];
-    (void)snprintf(text, sizeof text, "%" PRId64, id);
-    return id ? json_string(text) : json_null();
-}
-
-static json_t *instant_json(int64_t ms)
-{
-    char text[CLOCK_TEXT_SIZE];
-    if (!ms)
-        return json_null();
-    (void)clock_text(ms, 480, text);
-    return json_string(text);
 }
 
 static json_t *parsed(struct str text)
@@ -49,23 +29,23 @@ static const char *state_name(enum decision_state state)
 
 static json_t *decision_json(const struct decision_row *row)
 {
-    return json_pack("{s:o,s:o,s:o,s:I,s:I,s:o,s:o,s:o,s:o}", "id", id_json(row->id), "code",
-                     text_json(row->code), "title", text_json(row->title), "published",
+    return json_pack("{s:o,s:o,s:o,s:I,s:I,s:o,s:o,s:o,s:o}", "id", json_id(row->id), "code",
+                     json_str(row->code), "title", json_str(row->title), "published",
                      (json_int_t)row->published, "version", (json_int_t)row->version, "created_at",
-                     instant_json(row->created_at), "created_by", id_json(row->created_by), "updated_at",
-                     instant_json(row->updated_at), "updated_by", id_json(row->updated_by));
+                     json_instant(row->created_at), "created_by", json_id(row->created_by), "updated_at",
+                     json_instant(row->updated_at), "updated_by", json_id(row->updated_by));
 }
 
 static json_t *version_json(const struct decision_version_row *row)
 {
     json_t *json = json_pack("{s:I,s:s,s:o,s:o,s:o,s:o,s:o,s:I,s:o,s:o}", "number", (json_int_t)row->number,
-                             "state", state_name(row->state), "comment", text_json(row->comment), "tested_at",
-                             instant_json(row->tested_at), "published_at", instant_json(row->published_at),
-                             "published_by", id_json(row->published_by), "retired_at",
-                             instant_json(row->retired_at), "version", (json_int_t)row->version, "updated_at",
-                             instant_json(row->updated_at), "updated_by", id_json(row->updated_by));
+                             "state", state_name(row->state), "comment", json_str(row->comment), "tested_at",
+                             json_instant(row->tested_at), "published_at", json_instant(row->published_at),
+                             "published_by", json_id(row->published_by), "retired_at",
+                             json_instant(row->retired_at), "version", (json_int_t)row->version, "updated_at",
+                             json_instant(row->updated_at), "updated_by", json_id(row->updated_by));
     if (json && row->model.ptr)
-        (void)json_object_set_new(json, "model", text_json(row->model));
+        (void)json_object_set_new(json, "model", json_str(row->model));
     return json;
 }
 
@@ -117,7 +97,7 @@ static enum err_code list_get(struct request *req, struct reply *reply, struct e
         (void)json_array_append_new(items, decision_json(&rows[i]));
     return reply_json(reply,
                       json_pack("{s:o,s:o}", "items", items, "next",
-                                count > limit ? text_json(rows[limit - 1].code) : json_null()),
+                                count > limit ? json_str(rows[limit - 1].code) : json_null()),
                       err);
 }
 
@@ -161,7 +141,7 @@ static enum err_code list_post(struct request *req, struct reply *reply, struct 
     if (rc)
         return rc;
     reply_created(reply, arena_printf(req->arena, "/api/v1/core/decisions/%" PRId64, id));
-    return reply_json(reply, json_pack("{s:o,s:i}", "id", id_json(id), "number", 1), err);
+    return reply_json(reply, json_pack("{s:o,s:i}", "id", json_id(id), "number", 1), err);
 }
 
 /* -- versions ------------------------------------------------------------------------------------------ */
@@ -266,9 +246,9 @@ static enum err_code version_test(struct request *req, struct reply *reply, stru
     json_t *cases = json_array();
     for (int i = 0; i < test.count; i++)
         (void)json_array_append_new(
-            cases, json_pack("{s:o,s:o,s:b,s:o,s:o}", "id", id_json(test.results[i].id), "name",
-                             text_json(test.results[i].name), "passed", test.results[i].passed, "got",
-                             parsed(test.results[i].got), "message", text_json(test.results[i].message)));
+            cases, json_pack("{s:o,s:o,s:b,s:o,s:o}", "id", json_id(test.results[i].id), "name",
+                             json_str(test.results[i].name), "passed", test.results[i].passed, "got",
+                             parsed(test.results[i].got), "message", json_str(test.results[i].message)));
     return reply_json(reply,
                       json_pack("{s:b,s:i,s:i,s:i,s:o}", "tested", test.tested, "errors", test.errors,
                                 "passed", test.count - test.failed, "failed", test.failed, "cases", cases),
@@ -362,10 +342,10 @@ static enum err_code cases_get(struct request *req, struct reply *reply, struct 
     json_t *items = json_array();
     for (int i = 0; i < count; i++)
         (void)json_array_append_new(
-            items, json_pack("{s:o,s:o,s:o,s:o,s:o,s:I,s:o}", "id", id_json(rows[i].id), "name",
-                             text_json(rows[i].name), "decision", text_json(rows[i].target), "input",
+            items, json_pack("{s:o,s:o,s:o,s:o,s:o,s:I,s:o}", "id", json_id(rows[i].id), "name",
+                             json_str(rows[i].name), "decision", json_str(rows[i].target), "input",
                              parsed(rows[i].input), "expected", parsed(rows[i].expected), "version",
-                             (json_int_t)rows[i].version, "updated_at", instant_json(rows[i].updated_at)));
+                             (json_int_t)rows[i].version, "updated_at", json_instant(rows[i].updated_at)));
     return reply_json(reply, json_pack("{s:o}", "items", items), err);
 }
 
@@ -412,7 +392,7 @@ static enum err_code save_case(struct request *req, struct reply *reply, int64_t
         rc = json_text_of(req->arena, body.expected, &row.expected, err);
     if (rc == ERR_OK)
         rc = decision_case_save(req->ctx, &act, &row, false, &saved, err);
-    return rc ? rc : reply_json(reply, json_pack("{s:o}", "id", id_json(saved)), err);
+    return rc ? rc : reply_json(reply, json_pack("{s:o}", "id", json_id(saved)), err);
 }
 
 static enum err_code cases_post(struct request *req, struct reply *reply, struct err *err)
@@ -495,7 +475,7 @@ static enum err_code table_post(struct request *req, struct reply *reply, struct
     if (rc == ERR_OK)
         rc = decision_table_from_xlsx(req->arena, row.model, decision.ptr ? decision : STR(""), upload.fd,
                                       &model, err);
-    return rc ? rc : reply_json(reply, json_pack("{s:o}", "model", text_json(model)), err);
+    return rc ? rc : reply_json(reply, json_pack("{s:o}", "model", json_str(model)), err);
 }
 
 /* clang-format off */

@@ -1,15 +1,10 @@
 /* view.c - models as JSON for the page: findings, try-out with its trace, differences; and cases run. */
+#include "base/json.h"
 #include "platform/decision/internal.h"
 
 #define EVAL_BYTES_MAX ((size_t)256 << 20)
 #define EVAL_STEPS_MAX 5000000
 #define TRACE_RULES_MAX 20000 /* of one answer */
-
-static json_t *text_json(struct str text)
-{
-    json_t *json = json_stringn(text.ptr ? text.ptr : "", text.len);
-    return json ? json : json_string("");
-}
 
 static json_t *value_json(const struct feel_value *value)
 {
@@ -41,9 +36,9 @@ static json_t *finding_json(const struct decisions *decisions, struct arena *are
 {
     json_t *json =
         json_pack("{s:b,s:o,s:o,s:i,s:i,s:i,s:i,s:i,s:s,s:o}", "error", one->is_error, "element",
-                  text_json(one->element), "id", text_json(one->id), "line", one->line, "rule", one->rule,
+                  json_str(one->element), "id", json_str(one->id), "line", one->line, "rule", one->rule,
                   "column", one->column, "at_line", one->err.at.line, "at_column", one->err.at.column, "code",
-                  one->err.id, "message", text_json(message(decisions, arena, &one->err, lang)));
+                  one->err.id, "message", json_str(message(decisions, arena, &one->err, lang)));
     if (json && one->input.kind == FEEL_CONTEXT)
         (void)json_object_set_new(json, "input", value_json(&one->input));
     return json;
@@ -68,8 +63,8 @@ static void add_nodes(const struct dmn_model *model, json_t *out)
         feel_type_print(&type, dmn_node_type(model, i));
         (void)json_array_append_new(
             element->kind == DMN_INPUT_DATA ? inputs : targets,
-            json_pack("{s:o,s:o,s:s,s:o,s:b}", "id", text_json(element->id), "name", text_json(element->name),
-                      "kind", dmn_element_name(element->kind), "type", text_json(buf_get(&type)), "table",
+            json_pack("{s:o,s:o,s:s,s:o,s:b}", "id", json_str(element->id), "name", json_str(element->name),
+                      "kind", dmn_element_name(element->kind), "type", json_str(buf_get(&type)), "table",
                       element->expr && element->expr->kind == DMN_EXPR_TABLE));
         buf_done(&type);
     }
@@ -160,7 +155,7 @@ static json_t *warnings_json(const struct decisions *decisions, struct arena *ar
     for (int i = 0; i < ev->warnings_count; i++) {
         struct err err = { 0 };
         feel_warning_err(&ev->warnings[i], &err);
-        (void)json_array_append_new(out, text_json(message(decisions, arena, &err, lang)));
+        (void)json_array_append_new(out, json_str(message(decisions, arena, &err, lang)));
     }
     return out;
 }
@@ -181,7 +176,7 @@ static json_t *rules_json(const struct dmn_trace_table *table)
             buf_char(&text, marks[table->cells[(size_t)rule * (size_t)columns + (size_t)i]]);
         if (table->fired[rule])
             buf_char(&text, '!');
-        (void)json_array_append_new(rules, text_json(buf_get(&text)));
+        (void)json_array_append_new(rules, json_str(buf_get(&text)));
     }
     buf_done(&text);
     return rules;
@@ -196,14 +191,14 @@ static json_t *trace_json(const struct dmn_model *model, const struct dmn_trace 
         for (int i = 0; table->inputs && i < table->table->input_count; i++)
             (void)json_array_append_new(inputs, value_json(&table->inputs[i]));
         (void)json_array_append_new(tables,
-                                    json_pack("{s:o,s:o,s:o,s:o,s:o}", "element", text_json(table->element),
-                                              "id", text_json(table->id), "inputs", inputs, "rules",
+                                    json_pack("{s:o,s:o,s:o,s:o,s:o}", "element", json_str(table->element),
+                                              "id", json_str(table->id), "inputs", inputs, "rules",
                                               rules_json(table), "output", value_json(&table->output)));
     }
     for (const struct dmn_trace_value *value = trace->values; value; value = value->next) {
         const struct dmn_element *element = dmn_node_element(model, value->node);
-        (void)json_array_append_new(*out_values, json_pack("{s:o,s:o,s:b,s:o}", "id", text_json(element->id),
-                                                           "name", text_json(element->name), "given",
+        (void)json_array_append_new(*out_values, json_pack("{s:o,s:o,s:b,s:o}", "id", json_str(element->id),
+                                                           "name", json_str(element->name), "given",
                                                            value->given, "value", value_json(&value->value)));
     }
     return tables;
@@ -312,12 +307,11 @@ enum err_code decision_diff_json(struct arena *arena, struct str before, struct 
     for (size_t i = 0; i < changes.count; i++) {
         const struct dmn_change *one = &changes.items[i];
         (void)json_array_append_new(
-            list,
-            json_pack("{s:s,s:s,s:o,s:o,s:o,s:i,s:i,s:i,s:o,s:o}", "kind", kinds[one->kind], "of",
-                      one->of_item ? "itemDefinition" : dmn_element_name(one->element_kind), "element",
-                      text_json(one->element), "what", text_json(one->what), "path", text_json(one->path),
-                      "rule_before", one->rule_before, "rule_after", one->rule_after, "column", one->column,
-                      "before", text_json(one->before), "after", text_json(one->after)));
+            list, json_pack("{s:s,s:s,s:o,s:o,s:o,s:i,s:i,s:i,s:o,s:o}", "kind", kinds[one->kind], "of",
+                            one->of_item ? "itemDefinition" : dmn_element_name(one->element_kind), "element",
+                            json_str(one->element), "what", json_str(one->what), "path", json_str(one->path),
+                            "rule_before", one->rule_before, "rule_after", one->rule_after, "column",
+                            one->column, "before", json_str(one->before), "after", json_str(one->after)));
     }
     *out = json_pack("{s:o}", "changes", list);
     return *out ? ERR_OK : err_nomem(err);

@@ -1,5 +1,6 @@
 /* attach.c - attachments of records: who may read the record may read them, who may change it may change
  * them. */
+#include "base/json.h"
 #include "platform/audit/audit.h"
 #include "platform/entity/internal.h"
 #include "platform/entity/routes.h"
@@ -90,13 +91,10 @@ static enum err_code added_fn(struct tx *tx, void *arg, struct err *err)
 
 static json_t *info_json(const struct file_info *info)
 {
-    char id[24], by[24], at[CLOCK_TEXT_SIZE];
-    (void)snprintf(id, sizeof id, "%lld", (long long)info->id);
-    (void)snprintf(by, sizeof by, "%lld", (long long)info->created_by);
-    at[clock_text(info->created_at, ENTITY_OFFSET_MINUTES, at)] = 0;
-    return json_pack("{s:s, s:s%, s:s%, s:I, s:s, s:s, s:s}", "id", id, "name", info->name.ptr,
-                     (int)info->name.len, "type", info->type.ptr, (int)info->type.len, "size",
-                     (json_int_t)info->size, "sha256", info->digest, "created_at", at, "created_by", by);
+    return json_pack("{s:o, s:o, s:o, s:I, s:s, s:o, s:o}", "id", json_id(info->id), "name",
+                     json_str(info->name), "type", json_str(info->type), "size", (json_int_t)info->size,
+                     "sha256", info->digest, "created_at", json_instant(info->created_at), "created_by",
+                     json_id(info->created_by));
 }
 
 /* GET /api/v1/{pack}/{type}/{id}/files */

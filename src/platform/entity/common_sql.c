@@ -1,5 +1,6 @@
 /* common_sql.c - what stands beside a record's own row: the common row of subjects and cases, history,
  * numbers, and the references between records. */
+#include "base/json.h"
 #include "platform/entity/internal.h"
 
 /* ---- SQL ---- */
@@ -244,7 +245,7 @@ static enum err_code check_items(struct checking *c, const struct shape *items, 
     enum err_code rc = ERR_OK;
     json_array_foreach(list, i, item)
     {
-        const struct str value = { json_string_value(item), json_string_length(item) };
+        const struct str value = json_to_str(item);
         int64_t id = 0;
         if (rc)
             break;
@@ -422,7 +423,7 @@ enum err_code dictionary_labels(struct tx *tx, struct str dictionary, enum lang 
         const struct str english = stmt_text(stmt, 2);
         const struct str title = lang == LANG_EN && english.len ? english : stmt_text(stmt, 1);
         (void)snprintf(code, sizeof code, "%.*s", STR_ARG(stmt_text(stmt, 0)));
-        json_object_set_new(out, code, json_stringn(title.ptr, title.len));
+        json_object_set_new(out, code, json_str(title));
     }
     return rc;
 }

@@ -1,4 +1,5 @@
 /* describe.c - types as others see them: the schema for the browser, OpenAPI for programs. */
+#include "base/json.h"
 #include "platform/entity/internal.h"
 #include "platform/entity/routes.h"
 
@@ -10,16 +11,11 @@ static const char *const SHAPES[SHAPE__COUNT] = {
     "string", "integer", "number", "boolean", "array", "object"
 };
 
-static json_t *text(struct str s)
-{
-    return json_stringn(s.ptr ? s.ptr : "", s.len);
-}
-
 static json_t *names(const struct entity_type *type, const int *fields, int count)
 {
     json_t *list = json_array();
     for (int i = 0; i < count; i++)
-        json_array_append_new(list, text(type->fields[fields[i]].name));
+        json_array_append_new(list, json_str(type->fields[fields[i]].name));
     return list;
 }
 
@@ -27,7 +23,7 @@ static json_t *labels_of(const struct shape *shape, enum lang lang)
 {
     json_t *labels = json_object();
     for (int i = 0; i < shape->codes_count; i++)
-        json_object_set_new(labels, shape->codes[i].code.ptr, text(shape->codes[i].title[lang]));
+        json_object_set_new(labels, shape->codes[i].code.ptr, json_str(shape->codes[i].title[lang]));
     return labels;
 }
 
@@ -64,13 +60,13 @@ static json_t *field_json(const struct entity_type *type, const struct entity_fi
     json_t *out = field->schema ? localise(field->schema, lang_name(lang)) : json_object();
     const struct shape *shape = &field->shape;
     json_object_set_new(out, "type", json_string(SHAPES[shape->type]));
-    json_object_set_new(out, "title", text(field->title[lang]));
+    json_object_set_new(out, "title", json_str(field->title[lang]));
     if (field->kind == VALUE_DATE || field->kind == VALUE_INSTANT)
         json_object_set_new(out, "format", json_string(field->kind == VALUE_DATE ? "date" : "date-time"));
     if (field->kind == VALUE_TEXT)
         json_object_set_new(out, "maxLength", json_integer(shape->max_length));
     if (field->kind == VALUE_REF && shape->ref.len)
-        json_object_set_new(out, "x-ref", text(shape->ref));
+        json_object_set_new(out, "x-ref", json_str(shape->ref));
     if (field->read_only)
         json_object_set_new(out, "readOnly", json_true());
     if (shape->codes)
@@ -104,9 +100,9 @@ static enum err_code add_fields(const struct entity_call *call, struct tx *tx, c
         }
         json_object_set_new(properties, field->name.ptr, one);
         if (field->required && !field->read_only)
-            json_array_append_new(required, text(field->name));
+            json_array_append_new(required, json_str(field->name));
         if (field->filterable)
-            json_array_append_new(filter, text(field->name));
+            json_array_append_new(filter, json_str(field->name));
     }
     json_object_set_new(out, "properties", properties);
     json_object_set_new(out, "required", required);
@@ -144,13 +140,13 @@ enum err_code entity_type_json(const struct entity_call *call, struct tx *tx, co
         return err_nomem(err);
     json_object_set_new(json, "$schema", json_string("https://json-schema.org/draft/2020-12/schema"));
     json_object_set_new(json, "type", json_string("object"));
-    json_object_set_new(json, "title", text(type->title[call->lang]));
+    json_object_set_new(json, "title", json_str(type->title[call->lang]));
     if (type->help[call->lang].len)
-        json_object_set_new(json, "description", text(type->help[call->lang]));
-    json_object_set_new(json, "x-pack", text(type->pack));
-    json_object_set_new(json, "x-type", text(type->name));
+        json_object_set_new(json, "description", json_str(type->help[call->lang]));
+    json_object_set_new(json, "x-pack", json_str(type->pack));
+    json_object_set_new(json, "x-type", json_str(type->name));
     json_object_set_new(json, "x-kind", json_string(KINDS[type->kind]));
-    json_object_set_new(json, "x-label", text(type->fields[type->label].name));
+    json_object_set_new(json, "x-label", json_str(type->fields[type->label].name));
     json_object_set_new(json, "x-list", names(type, type->list, type->list_count));
     json_object_set_new(json, "x-sort", sort_names(type));
     json_object_set_new(json, "x-search", names(type, type->search, type->search_count));
@@ -160,7 +156,7 @@ enum err_code entity_type_json(const struct entity_call *call, struct tx *tx, co
     if (form)
         json_object_set_new(json, "x-form", localise(form, lang_name(call->lang)));
     if (type->flow.len)
-        json_object_set_new(json, "x-flow", text(type->flow));
+        json_object_set_new(json, "x-flow", json_str(type->flow));
     json_object_set_new(json, "additionalProperties", json_false());
     const enum err_code rc = add_fields(call, tx, type, json, err);
     if (rc)
@@ -203,9 +199,9 @@ static json_t *operation(const struct entity_type *type, const char *action, enu
     json_object_set_new(responses, status, good);
     json_object_set_new(responses, "default", reference("#/components/responses/", "Problem"));
     json_t *out = json_pack("{s:s, s:o}", "operationId", id, "responses", responses);
-    json_object_set_new(out, "summary", text(type->title[lang]));
+    json_object_set_new(out, "summary", json_str(type->title[lang]));
     json_t *tags = json_array();
-    json_array_append_new(tags, text(type->pack));
+    json_array_append_new(tags, json_str(type->pack));
     json_object_set_new(out, "tags", tags);
     return out;
 }

@@ -18,7 +18,7 @@ static enum err_code add_rows(struct stmt *stmt, bool *any, struct buf *out, str
     for (bool row = false; !(rc = stmt_step(stmt, &row, err)) && row;) {
         buf_printf(out, "%s{\"version\":%lld,\"at\":\"", *any ? "," : "", (long long)stmt_i64(stmt, 0));
         *any = true;
-        buf_add(out, text, clock_text(stmt_i64(stmt, 1), ENTITY_OFFSET_MINUTES, text));
+        buf_add(out, text, clock_text(stmt_i64(stmt, 1), CLOCK_SHOWN_MINUTES, text));
         buf_char(out, '"');
         if (!stmt_is_null(stmt, 2))
             buf_printf(out, ",\"by\":\"%lld\"", (long long)stmt_i64(stmt, 2));

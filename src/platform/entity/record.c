@@ -4,6 +4,7 @@
  *   1 permission and scope of what is there   2 fields read and checked   3 hooks before   4 rules,
  * references 5 the row   6 common row, search index, history   7 scope of what is there now   8 audit, hooks
  * after 9 (after the commit) the event. */
+#include "base/json.h"
 #include "platform/entity/internal.h"
 
 #define RECORD_BYTES_MAX ((size_t)16 << 20)
@@ -548,9 +549,7 @@ enum err_code entity_get(const struct entity_call *call, struct tx *tx, const st
 
 int64_t record_id(const json_t *record, const char *field)
 {
-    const json_t *value = json_object_get(record, field);
-    int64_t id = 0;
-    return str_i64((struct str) { json_string_value(value), json_string_length(value) }, &id) ? id : 0;
+    return json_get_id(record, field);
 }
 
 int64_t record_i64(const json_t *record, const char *field)
@@ -560,17 +559,13 @@ int64_t record_i64(const json_t *record, const char *field)
 
 int64_t record_instant(const json_t *record, const char *field)
 {
-    const json_t *value = json_object_get(record, field);
     int64_t ms = INT64_MIN;
-    return clock_parse((struct str) { json_string_value(value), json_string_length(value) }, &ms, NULL)
-               ? INT64_MIN
-               : ms;
+    return clock_parse(json_get_str(record, field), &ms, NULL) ? INT64_MIN : ms;
 }
 
 struct str record_str(const json_t *record, const char *field)
 {
-    const json_t *value = json_object_get(record, field);
-    return (struct str) { json_string_value(value), json_string_length(value) };
+    return json_get_str(record, field);
 }
 
 bool record_bool(const json_t *record, const char *field)

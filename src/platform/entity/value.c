@@ -2,6 +2,7 @@
 #include "platform/entity/value.h"
 
 #include "base/clock.h"
+#include "base/json.h"
 
 #include <assert.h>
 #include <math.h>
@@ -363,7 +364,7 @@ static bool check_shape(struct check *c, const struct shape *shape, const json_t
     int64_t ms;
     switch (shape->type) {
     case SHAPE_STRING:
-        text = (struct str) { json_string_value(json), json_string_length(json) };
+        text = json_to_str(json);
         if (!json_is_string(json))
             return wrong_type(c, shape);
         if (shape->format == FORMAT_INSTANT)
@@ -397,7 +398,7 @@ static bool check_shape(struct check *c, const struct shape *shape, const json_t
 static void keep_value(struct check *c, const struct entity_field *field, const json_t *json,
                        struct value *out)
 {
-    const struct str text = { json_string_value(json), json_string_length(json) };
+    const struct str text = json_to_str(json);
     switch (field->kind) {
     case VALUE_TEXT:
         (void)keep_nfc(c, text, &out->text);
@@ -534,7 +535,7 @@ void value_json(const struct entity_field *field, const struct value *value, str
         return;
     case VALUE_INSTANT:
         buf_char(out, '"');
-        buf_add(out, text, clock_text(value->i64, 480, text));
+        buf_add(out, text, clock_text(value->i64, CLOCK_SHOWN_MINUTES, text));
         buf_char(out, '"');
         return;
     case VALUE_REF:

@@ -1,5 +1,6 @@
 /* internal.h - what the files of identity share.  Layer: platform/identity, not for other rooms. */
 #pragma once
+#include "base/json.h"
 #include "crypto/digest.h"
 #include "crypto/keyring.h"
 #include "crypto/secret.h"
@@ -98,9 +99,6 @@ struct str like_pattern(struct arena *arena, struct str text);
 
 /* Text of JSON in the arena, "" for NULL; frees the JSON. */
 struct str json_text(struct arena *arena, json_t *json);
-json_t *json_str(struct str text);
-json_t *json_id(int64_t id);      /* as a string; null for 0 */
-json_t *json_instant(int64_t ms); /* RFC 3339 in +08:00; null for 0 */
 
 /* the routes */
 #define ROUTE_FN(name) enum err_code name(struct request *req, struct reply *reply, struct err *err)

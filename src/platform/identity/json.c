@@ -1,33 +1,7 @@
 /* json.c - small helpers of this room: values as the API shows them, scope as SQL. */
 #include "platform/identity/internal.h"
 
-#include <inttypes.h>
 #include <stdio.h>
-
-#define CHINA_MINUTES 480
-
-json_t *json_str(struct str text)
-{
-    return json_stringn(text.ptr ? text.ptr : "", text.len);
-}
-
-json_t *json_id(int64_t id)
-{
-    char text[24];
-    if (!id)
-        return json_null();
-    (void)snprintf(text, sizeof text, "%" PRId64, id);
-    return json_string(text);
-}
-
-json_t *json_instant(int64_t ms)
-{
-    char text[CLOCK_TEXT_SIZE];
-    if (!ms)
-        return json_null();
-    const size_t len = clock_text(ms, CHINA_MINUTES, text);
-    return json_stringn(text, len);
-}
 
 struct str json_text(struct arena *arena, json_t *json)
 {

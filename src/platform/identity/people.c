@@ -927,7 +927,7 @@ static enum err_code read_subjects(struct request *req, const struct grant_body 
     buf_init(&text, 65536);
     json_array_foreach(body->subjects, i, one)
     {
-        const struct str value = { json_string_value(one), json_string_length(one) };
+        const struct str value = json_to_str(one);
         if (!json_is_string(one) || !str_i64(value, &id) || id <= 0) {
             buf_done(&text);
             (void)err_set(err, ERR_INVALID, "http.field_type", ARG_TEXT("type", "id"), ARG_END);

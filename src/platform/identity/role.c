@@ -188,7 +188,7 @@ static enum err_code check_permissions(struct role_call *call, struct err *err)
     json_array_foreach(call->permissions, i, one)
     {
         char pointer[40];
-        const struct str text = { json_string_value(one), json_string_length(one) };
+        const struct str text = json_to_str(one);
         (void)snprintf(pointer, sizeof pointer, "/permissions/%zu", i);
         if (!json_is_string(one) || !permission_fits(text)) {
             (void)err_set(err, ERR_INVALID, "identity.permission", ARG_STR("text", text), ARG_END);

@@ -1,6 +1,7 @@
 /* routes.c - see routes.h */
 #include "platform/jobs/routes.h"
 
+#include "base/json.h"
 #include "base/zone.h"
 #include "platform/identity/principal.h"
 
@@ -11,27 +12,6 @@
 #define V1 "/api/v1/core/"
 #define LIMIT_DEFAULT 50
 #define LIMIT_MAX 200
-
-static json_t *id_json(int64_t id)
-{
-    char text[24];
-    (void)snprintf(text, sizeof text, "%lld", (long long)id);
-    return json_string(text);
-}
-
-static json_t *instant_json(int64_t ms)
-{
-    char text[CLOCK_TEXT_SIZE];
-    if (!ms)
-        return json_null();
-    (void)clock_text(ms, 480, text);
-    return json_string(text);
-}
-
-static json_t *text_json(struct str text)
-{
-    return json_stringn(text.ptr ? text.ptr : "", text.len);
-}
 
 static json_t *object_json(struct str text)
 {
@@ -64,7 +44,7 @@ static json_t *error_text(const struct request *req, struct str stored)
             (void)snprintf(arg->text, sizeof arg->text, "%s", json_string_value(value));
     }
     json_decref(json);
-    return err.id ? text_json(err_text(req->arena, &err, ctx->words, req->lang)) : json_null();
+    return err.id ? json_str(err_text(req->arena, &err, ctx->words, req->lang)) : json_null();
 }
 
 static struct audit_line act(const struct request *req, const char *action, const char *type, int64_t id,
@@ -90,12 +70,12 @@ static json_t *job_json(const struct request *req, const struct job_info *info)
     const char *state =
         info->state == JOB_RUNNING && info->cancel_asked ? "cancelling" : job_state_name(info->state);
     return json_pack("{s:o, s:o, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:b}", "id",
-                     id_json(info->id), "kind", text_json(info->kind), "state", state, "done",
+                     json_id(info->id), "kind", json_str(info->kind), "state", state, "done",
                      (json_int_t)info->done, "total", info->total ? json_integer(info->total) : json_null(),
-                     "note", text_json(info->note), "error", error_text(req, info->error), "params",
+                     "note", json_str(info->note), "error", error_text(req, info->error), "params",
                      object_json(info->params), "result", object_json(info->result), "created_at",
-                     instant_json(info->made_at), "started_at", instant_json(info->started_at), "ended_at",
-                     instant_json(info->ended_at), "starts", info->starts, "cancellable",
+                     json_instant(info->made_at), "started_at", json_instant(info->started_at), "ended_at",
+                     json_instant(info->ended_at), "starts", info->starts, "cancellable",
                      info->state <= JOB_RUNNING && !info->cancel_asked);
 }
 
@@ -114,7 +94,7 @@ static enum err_code jobs_get_list(struct request *req, struct reply *reply, str
         (void)json_array_append_new(items, job_json(req, &infos[i]));
     return reply_json(reply,
                       json_pack("{s:o, s:o}", "items", items, "next",
-                                count == limit ? id_json(infos[count - 1].id) : json_null()),
+                                count == limit ? json_id(infos[count - 1].id) : json_null()),
                       err);
 }
 
@@ -188,7 +168,7 @@ static enum err_code job_post(struct request *req, struct reply *reply, struct e
     if (rc)
         return rc;
     reply->status = 202;
-    return reply_json(reply, json_pack("{s:o}", "id", id_json(one.id)), err);
+    return reply_json(reply, json_pack("{s:o}", "id", json_id(one.id)), err);
 }
 
 static enum err_code job_change(struct request *req, struct reply *reply, int what, struct err *err)
@@ -219,11 +199,11 @@ static enum err_code job_again(struct request *req, struct reply *reply, struct 
 
 static json_t *schedule_json(const struct schedule *one)
 {
-    return json_pack("{s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:b, s:o}", "id", id_json(one->id), "version",
-                     (json_int_t)one->version, "kind", text_json(one->kind), "spec", text_json(one->spec),
-                     "zone", text_json(one->zone.len ? one->zone : STR(ZONE_DEFAULT)), "days",
-                     text_json(one->days), "params", object_json(one->params), "enabled", one->enabled,
-                     "next_at", instant_json(one->next_at));
+    return json_pack("{s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:b, s:o}", "id", json_id(one->id), "version",
+                     (json_int_t)one->version, "kind", json_str(one->kind), "spec", json_str(one->spec),
+                     "zone", json_str(one->zone.len ? one->zone : STR(ZONE_DEFAULT)), "days",
+                     json_str(one->days), "params", object_json(one->params), "enabled", one->enabled,
+                     "next_at", json_instant(one->next_at));
 }
 
 static enum err_code schedules_get(struct request *req, struct reply *reply, struct err *err)
@@ -379,15 +359,15 @@ static enum err_code letters_get(struct request *req, struct reply *reply, struc
         const struct dead_letter *one = &letters[i];
         (void)json_array_append_new(
             items,
-            json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:o, s:o}", "id", id_json(one->message.id),
-                      "consumer", text_json(one->consumer), "topic", text_json(one->message.topic),
-                      "subject_id", id_json(one->message.subject_id), "at", instant_json(one->message.at_ms),
-                      "dead_at", instant_json(one->failed_at_ms), "tries", one->message.tries, "error",
+            json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:o, s:o}", "id", json_id(one->message.id),
+                      "consumer", json_str(one->consumer), "topic", json_str(one->message.topic),
+                      "subject_id", json_id(one->message.subject_id), "at", json_instant(one->message.at_ms),
+                      "dead_at", json_instant(one->failed_at_ms), "tries", one->message.tries, "error",
                       error_text(req, one->error), "body", object_json(one->message.json)));
     }
     return reply_json(reply,
                       json_pack("{s:o, s:o}", "items", items, "next",
-                                count == limit ? id_json(letters[count - 1].message.id) : json_null()),
+                                count == limit ? json_id(letters[count - 1].message.id) : json_null()),
                       err);
 }
 

@@ -1,5 +1,6 @@
 /* notify.c - see notify.h */
 #include "platform/notify/notify.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "platform/notify/notify_sql.h"
 
@@ -398,18 +399,6 @@ static enum err_code send_and_log(struct notify *notify, const struct channel *c
     return rc;
 }
 
-static struct str json_str(const json_t *json, const char *name)
-{
-    const json_t *value = json_object_get(json, name);
-    return (struct str) { json_string_value(value), json_string_length(value) };
-}
-
-static int64_t json_id(const json_t *json, const char *name)
-{
-    int64_t id = 0;
-    return str_i64(json_str(json, name), &id) ? id : 0;
-}
-
 static enum err_code on_message(void *arg, const struct outbox_message *message, struct err *err)
 {
     struct notify *notify = arg;
@@ -419,17 +408,19 @@ static enum err_code on_message(void *arg, const struct outbox_message *message,
     if (!json)
         return err_set(err, ERR_CORRUPT, "notify.message", ARG_END);
     enum err_code rc = ERR_OK;
-    if (!notify_channel_get(notify, json_id(json, "channel"), &channel))
+    if (!notify_channel_get(notify, json_get_id(json, "channel"), &channel))
         rc = err_set(err, ERR_INVALID, "notify.no_channel", ARG_END);
-    (void)snprintf(key, sizeof key, "%" PRId64 ".%" PRId64, json_id(json, "notice"), json_id(json, "user"));
-    const struct notice_text text = {
-        json_str(json, "title"), json_str(json, "text"),
-        json_str(json, "link"),  (int)json_integer_value(json_object_get(json, "grade")),
-        str_from(key),           json_integer_value(json_object_get(json, "at"))
-    };
-    struct delivery_row row = { .user = json_id(json, "user"), .notice = json_id(json, "notice") };
+    (void)snprintf(key, sizeof key, "%" PRId64 ".%" PRId64, json_get_id(json, "notice"),
+                   json_get_id(json, "user"));
+    const struct notice_text text = { json_get_str(json, "title"),
+                                      json_get_str(json, "text"),
+                                      json_get_str(json, "link"),
+                                      (int)json_integer_value(json_object_get(json, "grade")),
+                                      str_from(key),
+                                      json_integer_value(json_object_get(json, "at")) };
+    struct delivery_row row = { .user = json_get_id(json, "user"), .notice = json_get_id(json, "notice") };
     if (!rc)
-        rc = send_and_log(notify, &channel, json_str(json, "address"), &text, &row, false, err);
+        rc = send_and_log(notify, &channel, json_get_str(json, "address"), &text, &row, false, err);
     json_decref(json);
     return rc;
 }

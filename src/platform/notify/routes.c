@@ -1,31 +1,11 @@
 /* routes.c - see routes.h */
 #include "platform/notify/routes.h"
+#include "base/json.h"
 #include "platform/audit/audit.h"
 #include "platform/identity/principal.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-
 #define PAGE_MAX 200
 #define CHINA_MINUTES 480
-
-static json_t *id_json(int64_t id)
-{
-    char text[24];
-    (void)snprintf(text, sizeof text, "%" PRId64, id);
-    return id ? json_string(text) : json_null();
-}
-
-static json_t *instant_json(int64_t ms)
-{
-    char text[CLOCK_TEXT_SIZE];
-    return ms ? json_stringn(text, clock_text(ms, CHINA_MINUTES, text)) : json_null();
-}
-
-static json_t *text_json(struct str text)
-{
-    return json_stringn(text.ptr ? text.ptr : "", text.len);
-}
 
 /* ---- the inbox ---- */
 
@@ -42,10 +22,10 @@ static enum err_code add_notice(void *arg, const struct inbox_row *row, struct e
     (void)err;
     page->last = row->id;
     (void)json_array_append_new(
-        page->items, json_pack("{s:o,s:o,s:o,s:o,s:i,s:o,s:o,s:o}", "id", id_json(row->id), "at",
-                               instant_json(row->at_ms), "read_at", instant_json(row->read_ms), "code",
-                               text_json(row->code), "grade", row->grade, "title", text_json(row->title),
-                               "text", text_json(row->text), "link", text_json(row->link)));
+        page->items,
+        json_pack("{s:o,s:o,s:o,s:o,s:i,s:o,s:o,s:o}", "id", json_id(row->id), "at", json_instant(row->at_ms),
+                  "read_at", json_instant(row->read_ms), "code", json_str(row->code), "grade", row->grade,
+                  "title", json_str(row->title), "text", json_str(row->text), "link", json_str(row->link)));
     return ERR_OK;
 }
 
@@ -82,7 +62,7 @@ static enum err_code answer_page(struct page *page, struct reply *reply, struct 
 {
     const bool full = (int64_t)json_array_size(page->items) == page->limit;
     return reply_json(
-        reply, json_pack("{s:O,s:o}", "items", page->items, "next", full ? id_json(page->last) : json_null()),
+        reply, json_pack("{s:O,s:o}", "items", page->items, "next", full ? json_id(page->last) : json_null()),
         err);
 }
 
@@ -153,11 +133,11 @@ static enum err_code add_delivery(void *arg, const struct delivery_row *row, str
     (void)err;
     page->last = row->id;
     (void)json_array_append_new(page->items,
-                                json_pack("{s:o,s:o,s:o,s:o,s:o,s:b,s:o,s:o,s:o}", "id", id_json(row->id),
-                                          "at", instant_json(row->at_ms), "channel", id_json(row->channel),
-                                          "user", id_json(row->user), "notice", id_json(row->notice), "sent",
-                                          row->sent, "address", text_json(row->address), "title",
-                                          text_json(row->title), "error", text_json(row->error)));
+                                json_pack("{s:o,s:o,s:o,s:o,s:o,s:b,s:o,s:o,s:o}", "id", json_id(row->id),
+                                          "at", json_instant(row->at_ms), "channel", json_id(row->channel),
+                                          "user", json_id(row->user), "notice", json_id(row->notice), "sent",
+                                          row->sent, "address", json_str(row->address), "title",
+                                          json_str(row->title), "error", json_str(row->error)));
     return ERR_OK;
 }
 

@@ -8,6 +8,7 @@
 #include "platform/entity/sql.h"
 #include "platform/identity/principal.h"
 
+#include <assert.h>
 #include <math.h>
 #include <sqlite3.h>
 
@@ -563,6 +564,7 @@ static bool read_param(const struct param *param, struct str text, struct sql_ar
 {
     char real[64], *end = real;
     int64_t ms;
+    assert(param->kind < QUERY_KIND__COUNT);
     out->kind = SQL_I64;
     switch (param->kind) {
     case QUERY_TEXT:
@@ -742,7 +744,7 @@ static void put_cell(const struct column *column, struct stmt *stmt, int i, stru
     }
     if (column && column->kind == QUERY_INSTANT) {
         buf_char(out, '"');
-        buf_add(out, text, clock_text(stmt_i64(stmt, i), 480, text));
+        buf_add(out, text, clock_text(stmt_i64(stmt, i), CLOCK_SHOWN_MINUTES, text));
         buf_char(out, '"');
     } else if (column && column->kind == QUERY_REFERENCE) {
         buf_printf(out, "\"%lld\"", (long long)stmt_i64(stmt, i));

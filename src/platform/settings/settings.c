@@ -1,5 +1,6 @@
 /* settings.c - the tables of all rooms, sorted by key, and the values in memory under one lock. */
 #include "platform/settings/settings.h"
+#include "base/json.h"
 #include "platform/settings/settings_sql.h"
 #include "store/store.h"
 
@@ -337,7 +338,7 @@ static bool check_one(const struct setting *setting, const json_t *value, struct
         (void)err_set(err, ERR_INVALID, "http.field_type", ARG_TEXT("type", "string"), ARG_END);
         return false;
     }
-    const struct str text = { json_string_value(value), json_string_length(value) };
+    const struct str text = json_to_str(value);
     if (setting->most && utf8_len(text) > (size_t)setting->most) {
         (void)err_set(err, ERR_LIMIT, "http.field_long", ARG_INT("max", setting->most), ARG_END);
         return false;
