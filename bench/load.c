@@ -1,8 +1,9 @@
 /* load.c - an open-loop HTTP load: requests are due on a schedule, and their time counts from the due
  * instant, so that a stall is not hidden.
  *
- *   load HOST:PORT RATE CONNECTIONS SECONDS REQUESTS     open loop: one line "rate N p50 N p99 N max N errors
- * N" load HOST:PORT 0 CONNECTIONS SECONDS REQUESTS        closed loop: as fast as the connections go
+ *   load HOST:PORT RATE CONNECTIONS SECONDS REQUESTS   open loop: one line
+ *                                                      "rate N p50 N p99 N max N errors N cores N"
+ *   load HOST:PORT 0 CONNECTIONS SECONDS REQUESTS      closed loop: as fast as the connections go
  *
  * REQUESTS is a file of whole requests, each preceded by a line "LENGTH\n"; they are sent in its order, over
  * and over.  In a request the bytes "#N#" become a number that grows with each request (unique codes); its
@@ -19,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -249,7 +251,11 @@ int main(int argc, char **argv)
     }
     const double took = (double)(now_us() - start) / 1e6;
     qsort(times, (size_t)times_count, sizeof *times, compare);
-    printf("rate %.1f p50 %.2f p99 %.2f max %.2f errors %lld\n", (double)times_count / took, at(0.5),
-           at(0.99), at(1), (long long)errors);
+    struct rusage used;
+    (void)getrusage(RUSAGE_SELF, &used);
+    const double cpu = (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
+                       (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6;
+    printf("rate %.1f p50 %.2f p99 %.2f max %.2f errors %lld cores %.2f\n", (double)times_count / took,
+           at(0.5), at(0.99), at(1), (long long)errors, cpu / took);
     return 0;
 }

@@ -2,10 +2,12 @@
  *
  * 1. There is one write connection.  Whoever holds `leading` owns it.
  * 2. A writer queues up.  The first becomes the leader, runs the functions of those that wait behind it,
- *    each in its own savepoint, commits them with one sync, wakes them and hands the lead to the next.
- *    So a lone writer pays no thread switch and a crowd pays one sync together.
- * 3. When SQLite rolls the whole transaction back (disk full, interrupt), the functions that had ended well
- *    run again in a new one; the one that caused it is answered and not run again, so this ends.
+ *    commits them with one sync, wakes them and hands the lead to the next.  So a lone writer pays no thread
+ *    switch and a crowd pays one sync together.
+ * 3. A function that fails before it changed anything is simply answered.  One that fails later takes the
+ *    transaction with it: it is answered and not run again, and those that had ended well run again in a new
+ *    transaction, from then on each in a savepoint, so that this happens once a batch.  (Not at first: at
+ * every savepoint a full-text index writes out what it holds.)
  * 4. Readers have connections of their own and see a snapshot (WAL); they never wait for the writer.
  * 5. In memory there is one connection, and reads queue up like writes. */
 #include "store/internal.h"
@@ -24,6 +26,7 @@ struct sconn {
     struct conn head;
     sqlite3 *db;
     sqlite3_stmt *begin, *begin_write, *commit;
+    bool changed; /* since the function began, perhaps */
     struct sconn *next_idle;
 };
 
@@ -355,6 +358,7 @@ static void run_one(struct store *store, struct waiter *w, bool savepoint)
     struct sconn *conn = ((struct sqlite *)store->impl)->writer;
     tx_restart(w->tx);
     w->tx->conn = &conn->head;
+    conn->changed = false;
     w->rc = savepoint && sqlite3_exec(conn->db, "SAVEPOINT g", NULL, NULL, NULL)
                 ? sqlite_error(conn->db, sqlite3_extended_errcode(conn->db), w->err)
                 : ERR_OK;
@@ -368,7 +372,7 @@ static void run_one(struct store *store, struct waiter *w, bool savepoint)
             w->rc = err_set(w->err, ERR_STORE, "store.failed", ARG_TEXT("reason", "rolled back"), ARG_END);
         return;
     }
-    if (w->rc && !savepoint) {
+    if (w->rc && !savepoint && conn->changed) {
         roll_back(conn);
     } else if (savepoint) {
         const char *end = w->rc ? "ROLLBACK TO g;RELEASE g" : "RELEASE g";
@@ -387,7 +391,7 @@ static void lead(struct store *store, struct waiter *self)
     struct waiter *todo = NULL, *ok = NULL, *ended = NULL; /* again to run; done well; answered */
     (void)pthread_mutex_unlock(&impl->lock);
     const int64_t start = clock_mono(&CLOCK_SYSTEM);
-    bool open = false;
+    bool open = false, careful = false;
     int taken = 0;
     for (;;) {
         struct waiter *w = todo;
@@ -408,13 +412,14 @@ static void lead(struct store *store, struct waiter *self)
             }
             open = true;
         }
-        run_one(store, w, ok != NULL);
+        run_one(store, w, careful && ok);
         open = !sqlite3_get_autocommit(conn->db);
         if (w->rc)
             w->next = ended, ended = w;
         else
             w->next = ok, ok = w;
         if (!open) { /* what had ended well is gone with it */
+            careful = true;
             while (ok) {
                 struct waiter *again = ok;
                 ok = again->next;
@@ -608,8 +613,10 @@ static enum err_code sqlite_step(struct stmt *stmt, bool *out_row, struct err *e
     struct sconn *conn = (struct sconn *)stmt->conn;
     if (!stmt->tx->write && !sqlite3_stmt_readonly(own(stmt)->sql)) /* cached by a write, in memory */
         return err_set(err, ERR_INVALID, "store.read_only", ARG_END);
-    if (!sqlite3_stmt_busy(own(stmt)->sql))
+    if (!sqlite3_stmt_busy(own(stmt)->sql)) {
         own(stmt)->total_before = sqlite3_total_changes64(conn->db);
+        conn->changed = conn->changed || !sqlite3_stmt_readonly(own(stmt)->sql);
+    }
     const int rc = sqlite3_step(own(stmt)->sql);
     if (rc == SQLITE_ROW) {
         *out_row = true;
@@ -694,6 +701,7 @@ static enum err_code sqlite_exec(struct tx *tx, const char *sql, struct err *err
     if (!tx->write && strncmp(sql, "SAVEPOINT n", 11) && strncmp(sql, "RELEASE n", 9) &&
         strncmp(sql, "ROLLBACK TO n", 13))
         return err_set(err, ERR_INVALID, "store.read_only", ARG_END);
+    conn->changed = true;
     const int rc = sqlite3_exec(conn->db, sql, NULL, NULL, NULL);
     return rc ? sqlite_error(conn->db, rc, err) : ERR_OK;
 }

@@ -15,6 +15,8 @@ struct importing {
     int fields[CSV_FIELDS_MAX]; /* of each column; -1 = not used */
     int columns;
     const struct csv_record *row;
+    bool careful; /* each row in a savepoint of its own */
+    bool faulty;  /* a row was refused without one: all of it must run again */
 };
 
 /* ---- faults, with line and column ---- */
@@ -237,6 +239,16 @@ static enum err_code row_fn(struct tx *tx, void *arg, struct err *err)
     return rc;
 }
 
+/* The row's doing, not that of the store. */
+static bool is_fault(enum err_code rc)
+{
+    return rc == ERR_INVALID || rc == ERR_CONFLICT || rc == ERR_FORBIDDEN || rc == ERR_LIMIT ||
+           rc == ERR_NOT_FOUND;
+}
+
+/* A savepoint a row would make the search index write itself out after each.  So the rows run without, and
+ * when one is refused the whole import, which then changes nothing anyway, runs again with them (m->careful).
+ */
 static enum err_code import_row(struct importing *m, const struct csv_record *row, struct err *err)
 {
     struct row_work work = { .m = m };
@@ -257,11 +269,16 @@ static enum err_code import_row(struct importing *m, const struct csv_record *ro
         return rc;
     }
     m->call.findings = &own;
-    rc = tx_nested(m->tx, row_fn, &work, &one);
+    rc = m->careful ? tx_nested(m->tx, row_fn, &work, &one) : row_fn(m->tx, &work, &one);
     m->call.findings = all;
     json_decref(work.record);
-    if (rc == ERR_INVALID || rc == ERR_CONFLICT || rc == ERR_FORBIDDEN || rc == ERR_LIMIT ||
-        rc == ERR_NOT_FOUND) {
+    m->faulty = rc && !m->careful;
+    if (m->faulty) {
+        if (err)
+            *err = one;
+        return rc;
+    }
+    if (is_fault(rc)) {
         for (int i = 0; i < own.count; i++)
             fault_at(m, column_of(m, own.items[i].at.pointer), &own.items[i]);
         if (!own.count)
@@ -294,7 +311,7 @@ static enum err_code import_rows(struct importing *m, struct csv_record *row, st
             rc = import_row(m, row, err);
         arena_release(m->call.arena, mark);
     }
-    if (rc == ERR_INVALID) { /* a fault of the CSV itself: what follows cannot be read */
+    if (rc == ERR_INVALID && !m->faulty) { /* a fault of the CSV itself: what follows cannot be read */
         findings_add(m->call.findings, err);
         rc = ERR_OK;
     }
@@ -321,6 +338,7 @@ static enum err_code import_fn(struct tx *tx, void *arg, struct err *err)
     struct csv_record *row = mem_alloc(1, sizeof *row);
     m->tx = tx;
     m->call.findings->count = m->call.findings->more = 0; /* it may run twice */
+    m->faulty = false;
     import->rows = import->created = import->updated = import->unchanged = 0;
     enum err_code rc = row ? import_rows(m, row, err) : err_nomem(err);
     mem_free(row);
@@ -355,6 +373,10 @@ enum err_code entity_import(const struct entity_call *call, const struct entity_
     enum err_code rc = call_may(call, type, "import", err);
     if (!rc)
         rc = store_write(call->entity->config.store, import_fn, m, err);
+    if (rc && m->faulty && is_fault(rc)) { /* again, to tell every fault there is */
+        m->careful = true;
+        rc = store_write(call->entity->config.store, import_fn, m, err);
+    }
     if (rc == ERR_CANCELLED && import->dry_run)
         rc = ERR_OK;
     mem_free(m);

@@ -99,6 +99,14 @@ bool call_sees_plain(const struct entity_call *call, const struct entity_type *t
  * ERR_FORBIDDEN when there is no grant at all. */
 MUST_CHECK enum err_code scope_sql(const struct entity_call *call, const struct entity_type *type,
                                    const char *action, struct sql *sql, struct err *err);
+/* The same as a test of each row, which leaves the planner no way to the rows by the organisation: for a walk
+ * along another index.  `org` is the alias that carries the organisation ("t."); another than t. only where
+ * scope_is_orgs(). */
+MUST_CHECK enum err_code scope_check_sql(const struct entity_call *call, const struct entity_type *type,
+                                         const char *action, const char *org, struct sql *sql,
+                                         struct err *err);
+/* True when the scope limits the organisation and nothing else. */
+bool scope_is_orgs(const struct entity_call *call, const struct entity_type *type, const char *action);
 /* True when scope_sql() would add nothing. */
 bool scope_is_all(const struct entity_call *call, const struct entity_type *type, const char *action);
 

@@ -4,14 +4,23 @@
  * last row.  NULL sorts before every value, as SQLite has it; so a page that goes down may need a second
  * statement for the rows without a value ("tail").
  * With a search text and no sort of its own a list is newest first: on SQLite that is the order of the
- * index itself. */
+ * index itself.
+ *
+ * What leads to the rows is decided here and not left to the planners, which know neither how many rows pass
+ * a scope nor that a page is full early (docs/decisions/0006-lists.md): walk      along the index of the
+ * sort, testing scope and filter, until the page is full or WALK_ROWS are read led       an index answers the
+ * filter in the order of the page: the planner finds it planner   what a walk did not fill: few rows pass, so
+ * they are found and sorted text      by the search index; PostgreSQL turns a frequent word into a walk by id
+ */
 #include "crypto/digest.h"
 #include "platform/entity/gram.h"
 #include "platform/entity/internal.h"
 
 #define LIST_BYTES_MAX ((size_t)32 << 20)
-#define WINDOWS 3     /* see add_rows_near() */
-#define FREQUENT 4000 /* hits from which PostgreSQL reads by id instead of by the index */
+#define WALK_ROWS 20000 /* some 10 ms; see add_rows_near() */
+/* From this share of the records on PostgreSQL looks for a word along the ids instead of in its index.  A
+ * word that its statistics do not know counts as 0.005 at most. */
+#define FREQUENT 0.01
 
 struct cursor {
     bool given, null;
@@ -36,14 +45,13 @@ struct listing {
     bool down;
     bool newest;   /* newest first, by the search index where there is a text */
     bool frequent; /* PostgreSQL: too many hits for the index */
+    bool walk;     /* only among the next WALK_ROWS of the order */
+    bool broad;    /* the scope is no way to the rows: test them */
     struct cursor cursor;
     int limit;
     int64_t orgs[SCOPE_ORGS_MAX]; /* a scope of few organisations */
     int orgs_count;
-    int window; /* > 0: only among that many rows next in the order */
 };
-
-static const int WINDOW_ROWS[WINDOWS] = { 300, 1500, 6000 };
 
 /* ---- cursors: base64url of "field|value|id", value absent for NULL ---- */
 
@@ -199,21 +207,69 @@ static void add_verify(const struct listing *l, struct sql *sql)
 static void add_keyset(const struct listing *l, struct sql *sql, enum phase phase);
 static void add_order(const struct listing *l, struct sql *sql);
 
+/* The organisation stands in the index that a walk goes along. */
+static bool walks_with_org(const struct listing *l)
+{
+    return l->walk && tx_backend(l->tx) == STORE_SQLITE && scope_is_orgs(l->call, l->type, "read");
+}
+
+/* On SQLite the walk reads the index alone, which holds the organisation too; rows come out in its order. */
+static void add_walk(const struct listing *l, struct sql *sql)
+{
+    const bool sqlite = tx_backend(l->tx) == STORE_SQLITE;
+    sql_add(sql, sqlite ? "(SELECT t.\"id\"" : "(SELECT *");
+    if (walks_with_org(l)) {
+        sql_add(sql, ", t.");
+        sql_str(sql, l->type->fields[l->type->scope_org].column);
+    }
+    sql_add(sql, " FROM ");
+    add_table(sql, l->type, "");
+    sql_add(sql, " t WHERE 1 = 1");
+    add_keyset(l, sql, PHASE_MAIN);
+    add_order(l, sql);
+    sql_add(sql, " LIMIT ");
+    sql_i64(sql, WALK_ROWS);
+    sql_add(sql, sqlite ? ") w CROSS JOIN " : ") t");
+    if (sqlite) {
+        add_table(sql, l->type, "");
+        sql_add(sql, " t ON t.\"id\" = w.\"id\"");
+    }
+    sql_add(sql, " WHERE 1 = 1");
+}
+
+/* Frequent: along the ids, each row tested; "IS TRUE" hides the operator from the planner.  Else the hits of
+ * the index in the order of their ids, of which only as many are read and verified as the page takes. */
+static void add_text_postgres(const struct listing *l, struct sql *sql)
+{
+    if (!l->frequent) {
+        sql_add(sql, "(SELECT h.id FROM ");
+        add_table(sql, l->type, "_text");
+        sql_add(sql, " h WHERE h.grams @@ CAST(");
+        sql_text(sql, grams_of(l, true));
+        sql_add(sql, " AS tsquery) ORDER BY h.id");
+        sql_add(sql, l->sort == COLUMN_ID && !l->down ? "" : " DESC");
+        sql_add(sql, " OFFSET 0) h JOIN ");
+    }
+    add_table(sql, l->type, "_text");
+    sql_add(sql, l->frequent ? " x JOIN " : " x ON x.id = h.id JOIN ");
+    add_table(sql, l->type, "");
+    sql_add(sql, " t ON t.\"id\" = x.id WHERE ");
+    sql_add(sql, l->frequent ? "(x.grams @@ CAST(" : "1 = 1");
+    if (l->frequent) {
+        sql_text(sql, grams_of(l, true));
+        sql_add(sql, " AS tsquery)) IS TRUE");
+    }
+    add_verify(l, sql);
+}
+
 /* "FROM ..." up to and with "WHERE <text matches>". */
 static void add_from(const struct listing *l, struct sql *sql)
 {
     const bool postgres = tx_backend(l->tx) == STORE_POSTGRES;
     const struct entity_type *type = l->type;
     sql_add(sql, " FROM ");
-    if (l->window) {
-        sql_add(sql, "(SELECT * FROM ");
-        add_table(sql, type, "");
-        sql_add(sql, " t WHERE 1 = 1");
-        add_keyset(l, sql, PHASE_MAIN);
-        add_order(l, sql);
-        sql_add(sql, " LIMIT ");
-        sql_i64(sql, l->window);
-        sql_add(sql, ") t WHERE 1 = 1");
+    if (l->walk) {
+        add_walk(l, sql);
     } else if (!l->query.count) {
         add_table(sql, type, "");
         sql_add(sql, " t WHERE 1 = 1");
@@ -228,25 +284,16 @@ static void add_from(const struct listing *l, struct sql *sql)
         sql_add(sql, " MATCH ");
         sql_text(sql, grams_of(l, false));
     } else {
-        add_table(sql, type, "_text");
-        sql_add(sql, " x JOIN ");
-        add_table(sql, type, "");
-        /* "IS TRUE" hides the operator from the planner, so that it walks the ids */
-        sql_add(sql, l->frequent ? " t ON t.\"id\" = x.id WHERE (x.grams @@ CAST("
-                                 : " t ON t.\"id\" = x.id WHERE x.id IN (SELECT h.id FROM ");
-        if (!l->frequent) {
-            add_table(sql, type, "_text");
-            sql_add(sql, " h WHERE h.grams @@ CAST(");
-        }
-        sql_text(sql, grams_of(l, true));
-        sql_add(sql, l->frequent ? " AS tsquery)) IS TRUE" : " AS tsquery) OFFSET 0)");
-        add_verify(l, sql);
+        add_text_postgres(l, sql);
     }
 }
 
 static enum err_code add_conditions(const struct listing *l, struct sql *sql, struct err *err)
 {
-    enum err_code rc = scope_sql(l->call, l->type, "read", sql, err);
+    const bool check = l->walk || l->broad || l->query.count;
+    enum err_code rc =
+        check ? scope_check_sql(l->call, l->type, "read", walks_with_org(l) ? "w." : "t.", sql, err)
+              : scope_sql(l->call, l->type, "read", sql, err);
     if (!rc && l->list->filter.len)
         rc = filter_add(l->call, l->tx, l->type, l->list->filter, sql, err);
     if (!rc && l->list->where) { /* of a *_sql.c file: its ?1, ?2 ... are numbered anew */
@@ -320,7 +367,10 @@ static void add_order(const struct listing *l, struct sql *sql)
         sql_add(sql, down);
         sql_add(sql, l->down ? " NULLS LAST, " : " NULLS FIRST, ");
     }
-    sql_add(sql, l->query.count && l->frequent && l->sort == COLUMN_ID ? "x.id" : "t.\"id\"");
+    if (l->query.count && tx_backend(l->tx) == STORE_POSTGRES && l->sort == COLUMN_ID)
+        sql_add(sql, l->frequent ? "x.id" : "h.id");
+    else
+        sql_add(sql, "t.\"id\"");
     sql_add(sql, down);
 }
 
@@ -419,9 +469,11 @@ static enum err_code add_rows(const struct listing *l, enum phase phase, int roo
     enum err_code rc = add_conditions(l, sql, err);
     if (rc)
         return rc;
-    if (!l->window)
+    if (!l->walk)
         add_keyset(l, sql, phase);
-    add_order(l, sql);
+    if (!l->walk ||
+        tx_backend(l->tx) == STORE_POSTGRES) /* which knows that the rows have this order already */
+        add_order(l, sql);
     sql_add(sql, " LIMIT ");
     sql_i64(sql, room + 1);
     rc = sql_prepare(sql, l->tx, &stmt, err);
@@ -442,36 +494,58 @@ static bool limited(const struct listing *l)
     return l->list->filter.len || l->list->where || !scope_is_all(l->call, l->type, "read");
 }
 
-/* The filter speaks of the field that orders the page, or of one that is its own key: an index leads there.
- */
+static bool filter_names(const struct listing *l, int field)
+{
+    return str_find(l->list->filter, l->type->fields[field].name) >= 0;
+}
+
+/* The filter speaks of the field that orders the page, of one that is its own key, or of all that stand
+ * before the order in an index: an index leads there. */
 static bool led_by_index(const struct listing *l)
 {
     const struct entity_type *type = l->type;
     for (int i = 0; i < type->fields_count && l->list->filter.len; i++) {
         const bool key = type->key.count == 1 && type->key.fields[0] == i;
-        if ((i == l->sort || key || type->fields[i].unique) &&
-            str_find(l->list->filter, type->fields[i].name) >= 0)
+        if ((i == l->sort || key || type->fields[i].unique) && filter_names(l, i))
+            return true;
+    }
+    for (int i = 0; i < type->indexes_count && l->list->filter.len; i++) {
+        const struct field_group *group = &type->indexes[i];
+        int named = 0;
+        while (named < group->count && group->fields[named] != l->sort &&
+               filter_names(l, group->fields[named]))
+            named++;
+        if (named && named < group->count && group->fields[named] == l->sort)
             return true;
     }
     return false;
 }
 
-/* A page whose conditions most rows pass is found among the next rows of the order; neither database's
- * planner sees that for itself, and would rather read all that passes and sort it.  So the page is first
- * looked for in small windows of the order; only a page that few rows would fill is left to the planner,
- * which then has little to sort. */
-static enum err_code add_rows_near(const struct listing *l, int *count, bool *more, struct cursor *cursor,
+/* A scope of few organisations is a way to the rows, one of many is not. */
+static enum err_code find_broad(struct listing *l, struct err *err)
+{
+    if (!scope_is_orgs(l->call, l->type, "read"))
+        return ERR_OK;
+    const enum err_code rc = scope_orgs(l->call, l->tx, l->type, "read", l->orgs, &l->orgs_count, err);
+    l->broad = !rc && !l->orgs_count;
+    return rc;
+}
+
+/* A page whose conditions many rows pass is found among the next rows of the order; neither database's
+ * planner sees that for itself, and would rather read all that passes and sort it.  So a bounded walk along
+ * the order comes first; only a page that few rows would fill is left to the planner. */
+static enum err_code add_rows_near(struct listing *l, int *count, bool *more, struct cursor *cursor,
                                    struct buf *out, struct err *err)
 {
     enum err_code rc = ERR_OK;
-    if (l->query.count || !limited(l) || led_by_index(l))
+    if (l->query.count || !limited(l))
         return add_rows(l, PHASE_MAIN, l->limit, count, more, cursor, out, err);
-    for (int i = 0; i < WINDOWS; i++) {
-        struct listing near = *l;
+    if (!led_by_index(l)) {
         struct cursor last = *cursor;
         const size_t mark = out->len;
-        near.window = WINDOW_ROWS[i];
-        rc = add_rows(&near, PHASE_MAIN, l->limit, count, more, &last, out, err);
+        l->walk = true;
+        rc = add_rows(l, PHASE_MAIN, l->limit, count, more, &last, out, err);
+        l->walk = false;
         if (rc || *more) {
             *cursor = last;
             return rc;
@@ -479,31 +553,53 @@ static enum err_code add_rows_near(const struct listing *l, int *count, bool *mo
         *count = 0;
         out->len = mark;
     }
-    return add_rows(l, PHASE_MAIN, l->limit, count, more, cursor, out, err);
+    rc = find_broad(l, err);
+    return rc ? rc : add_rows(l, PHASE_MAIN, l->limit, count, more, cursor, out, err);
 }
 
-/* PostgreSQL: are there so many hits that reading by id is cheaper than sorting them? */
+/* The first "Plan Rows" of an EXPLAIN (FORMAT JSON). */
+static double plan_rows(struct str plan)
+{
+    const struct str name = STR("\"Plan Rows\":");
+    const ptrdiff_t at = str_find(plan, name);
+    char number[32];
+    if (at < 0)
+        return 0;
+    const struct str rest = str_slice(plan, (size_t)at + name.len, plan.len);
+    (void)snprintf(number, sizeof number, "%.*s", rest.len < 30 ? (int)rest.len : 30, rest.ptr);
+    return strtod(number, NULL);
+}
+
+/* PostgreSQL: are there so many hits that reading by id is cheaper than the index?  Its statistics hold how
+ * often the most frequent grams occur; asking costs a plan, counting would cost reading the index. */
 static enum err_code find_frequent(struct listing *l, struct err *err)
 {
-    AUTO(sql_free_auto) struct sql *sql = sql_new();
-    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
+    AUTO(sql_free_auto) struct sql *sql = sql_new(), *total = sql_new();
+    AUTO(stmt_free_auto) struct stmt *stmt = NULL, *all = NULL;
     bool row = false;
     if (!l->query.count || tx_backend(l->tx) != STORE_POSTGRES)
         return ERR_OK;
-    if (!sql)
+    if (!sql || !total)
         return err_nomem(err);
-    sql_add(sql, "SELECT count(*) FROM (SELECT 1 FROM ");
+    sql_add(sql, "EXPLAIN (FORMAT JSON) SELECT 1 FROM ");
     add_table(sql, l->type, "_text");
     sql_add(sql, " h WHERE h.grams @@ CAST(");
     sql_text(sql, grams_of(l, true));
-    sql_add(sql, " AS tsquery) LIMIT ");
-    sql_i64(sql, FREQUENT);
-    sql_add(sql, ") c");
+    sql_add(sql, " AS tsquery)");
     enum err_code rc = sql_prepare(sql, l->tx, &stmt, err);
     if (!rc)
         rc = stmt_step(stmt, &row, err);
+    if (rc || !row)
+        return rc;
+    const double hits = plan_rows(stmt_text(stmt, 0));
+    sql_add(total, "SELECT CAST(reltuples AS DOUBLE PRECISION) FROM pg_class WHERE oid = CAST('");
+    add_table(total, l->type, "_text");
+    sql_add(total, "' AS regclass)");
+    rc = sql_prepare(total, l->tx, &all, err);
     if (!rc)
-        l->frequent = row && stmt_i64(stmt, 0) >= FREQUENT;
+        rc = stmt_step(all, &row, err);
+    if (!rc)
+        l->frequent = row && stmt_f64(all, 0) > 0 && hits >= FREQUENT * stmt_f64(all, 0);
     return rc;
 }
 
@@ -554,6 +650,10 @@ enum err_code entity_count(const struct entity_call *call, struct tx *tx, const 
         *out_exact = true;
         return ERR_OK;
     }
+    if (!l.query.count)
+        rc = find_broad(&l, err);
+    if (rc)
+        return rc;
     sql_add(sql, "SELECT count(*) FROM (SELECT 1");
     add_from(&l, sql);
     rc = add_conditions(&l, sql, err);

@@ -55,6 +55,12 @@ bool scope_is_all(const struct entity_call *call, const struct entity_type *type
     return false;
 }
 
+/* How the rows of a scope are told. */
+struct how {
+    const char *org; /* what carries the organisation: "t." or another that stands beside it */
+    bool check;      /* a test of each row, which the planner cannot take for a way to the rows */
+};
+
 static void add_and(struct sql *sql, bool *any, const char *before, struct str column)
 {
     sql_add(sql, *any ? " AND " : "");
@@ -120,7 +126,7 @@ static void add_scope(const struct entity_call *call, const struct entity_type *
 
 /* All scopes that limit nothing but the organisation become one set of organisations. */
 static bool add_orgs(const struct entity_call *call, const struct entity_type *type, struct str permission,
-                     struct sql *sql)
+                     const char *alias, struct sql *sql)
 {
     const struct scope *scope = NULL;
     bool any = false;
@@ -128,7 +134,7 @@ static bool add_orgs(const struct entity_call *call, const struct entity_type *t
         if (!only_org(type, scope))
             continue;
         if (!any) {
-            sql_add(sql, "t.");
+            sql_add(sql, alias);
             sql_str(sql, type->fields[type->scope_org].column);
         }
         sql_add(sql, any ? " OR " : " IN (SELECT o.id FROM org o WHERE ");
@@ -140,8 +146,8 @@ static bool add_orgs(const struct entity_call *call, const struct entity_type *t
     return any;
 }
 
-enum err_code scope_sql(const struct entity_call *call, const struct entity_type *type, const char *action,
-                        struct sql *sql, struct err *err)
+static enum err_code add_scopes(const struct entity_call *call, const struct entity_type *type,
+                                const char *action, struct how how, struct sql *sql, struct err *err)
 {
     char text[ERR_TEXT_MAX];
     const struct scope *scope = NULL;
@@ -149,8 +155,8 @@ enum err_code scope_sql(const struct entity_call *call, const struct entity_type
     if (rc || scope_is_all(call, type, action))
         return rc;
     const struct str permission = permission_of(type, action, text);
-    sql_add(sql, " AND (");
-    bool any = type->scoped && add_orgs(call, type, permission, sql);
+    sql_add(sql, how.check ? " AND ((" : " AND (");
+    bool any = type->scoped && add_orgs(call, type, permission, how.org, sql);
     for (int at = 0; type->scoped && principal_scope(call->who, permission, &at, &scope);) {
         if (only_org(type, scope))
             continue;
@@ -159,7 +165,34 @@ enum err_code scope_sql(const struct entity_call *call, const struct entity_type
         add_scope(call, type, scope, sql);
     }
     sql_add(sql, any ? ")" : "1 = 0)");
+    sql_add(sql, how.check ? " IS TRUE)" : "");
     return ERR_OK;
+}
+
+enum err_code scope_sql(const struct entity_call *call, const struct entity_type *type, const char *action,
+                        struct sql *sql, struct err *err)
+{
+    return add_scopes(call, type, action, (struct how) { "t.", false }, sql, err);
+}
+
+bool scope_is_orgs(const struct entity_call *call, const struct entity_type *type, const char *action)
+{
+    char text[ERR_TEXT_MAX];
+    const struct scope *scope = NULL;
+    bool any = false;
+    if (!type->scoped || type->scope_org < 0 || scope_is_all(call, type, action))
+        return false;
+    const struct str permission = permission_of(type, action, text);
+    for (int at = 0; principal_scope(call->who, permission, &at, &scope); any = true)
+        if (!only_org(type, scope))
+            return false;
+    return any;
+}
+
+enum err_code scope_check_sql(const struct entity_call *call, const struct entity_type *type,
+                              const char *action, const char *org, struct sql *sql, struct err *err)
+{
+    return add_scopes(call, type, action, (struct how) { org, true }, sql, err);
 }
 
 enum err_code scope_orgs(const struct entity_call *call, struct tx *tx, const struct entity_type *type,

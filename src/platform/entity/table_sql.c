@@ -59,6 +59,14 @@ static enum err_code want(struct sync *s, enum part_kind kind, struct str name, 
     return ERR_OK;
 }
 
+static bool has_field(const int *fields, int count, int field)
+{
+    for (int i = 0; i < count; i++)
+        if (fields[i] == field)
+            return true;
+    return false;
+}
+
 /* The columns of an index, "id" behind them, so that equal keys have an order. */
 static enum err_code want_index(struct sync *s, enum part_kind kind, const int *fields, int count,
                                 struct err *err)
@@ -74,6 +82,12 @@ static enum err_code want_index(struct sync *s, enum part_kind kind, const int *
     }
     if (kind == PART_INDEX)
         buf_text(&columns, ", \"id\"");
+    /* so that a walk in that order tests the scope without reading the rows */
+    if (kind == PART_INDEX && tx_backend(s->tx) == STORE_SQLITE && s->type->scope_org >= 0 &&
+        !has_field(fields, count, s->type->scope_org)) {
+        buf_text(&columns, ", ");
+        buf_str(&columns, s->type->fields[s->type->scope_org].column);
+    }
     enum err_code rc = buf_check(&columns, err);
     if (!rc) {
         const struct str definition = arena_str(s->arena, buf_get(&columns));

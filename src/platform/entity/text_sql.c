@@ -23,7 +23,9 @@ static const char *const SQL_DROP[STORE_BACKEND__COUNT] = {
     [STORE_SQLITE] = "DROP TABLE \"$T_fts\"; DROP TABLE \"$T_doc\";",
     [STORE_POSTGRES] = "DROP TABLE \"$T_text\";",
 };
-static const char SQL_DOC_NEW[] = "INSERT INTO \"$T_doc\" (id) VALUES (?1) RETURNING doc";
+/* Without RETURNING, which opens a statement journal: at each of those FTS5 writes out all it holds. */
+static const char SQL_DOC_NEW[] = "INSERT INTO \"$T_doc\" (id) VALUES (?1)";
+static const char SQL_DOC_LAST[] = "SELECT last_insert_rowid()";
 static const char SQL_DOC_GET[] = "SELECT doc FROM \"$T_doc\" WHERE id = ?1";
 static const char SQL_DOC_DELETE[] = "DELETE FROM \"$T_doc\" WHERE id = ?1";
 static const char SQL_FTS_ADD[] = "INSERT INTO \"$T_fts\" (rowid, grams, org) VALUES (?1, ?2, ?3)";
@@ -130,6 +132,23 @@ static enum err_code doc_number(struct tx *tx, const char *pattern, const char *
     return rc;
 }
 
+static enum err_code run_by_id(struct tx *tx, const char *pattern, const char *table, int64_t id,
+                               struct err *err)
+{
+    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
+    const enum err_code rc = prepare(tx, pattern, table, &stmt, err);
+    if (rc)
+        return rc;
+    stmt_bind_i64(stmt, 1, id);
+    return stmt_run(stmt, NULL, err);
+}
+
+static enum err_code doc_new(struct tx *tx, const char *table, int64_t id, int64_t *out, struct err *err)
+{
+    const enum err_code rc = run_by_id(tx, SQL_DOC_NEW, table, id, err);
+    return rc ? rc : tx_query_i64(tx, SQL_DOC_LAST, out, err);
+}
+
 static enum err_code fts_write(struct tx *tx, const char *pattern, const char *table, int64_t doc,
                                const struct indexed *indexed, struct err *err)
 {
@@ -143,29 +162,19 @@ static enum err_code fts_write(struct tx *tx, const char *pattern, const char *t
     return stmt_run(stmt, NULL, err);
 }
 
-static enum err_code delete_row(struct tx *tx, const char *pattern, const char *table, int64_t id,
-                                struct err *err)
-{
-    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    const enum err_code rc = prepare(tx, pattern, table, &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, id);
-    return stmt_run(stmt, NULL, err);
-}
-
 static enum err_code put_sqlite(struct tx *tx, const struct entity_type *type, int64_t id,
                                 const struct indexed *before, const struct indexed *after, struct err *err)
 {
     const char *table = type->table.ptr;
     int64_t doc = 0;
-    enum err_code rc = doc_number(tx, before ? SQL_DOC_GET : SQL_DOC_NEW, table, id, &doc, err);
+    enum err_code rc =
+        before ? doc_number(tx, SQL_DOC_GET, table, id, &doc, err) : doc_new(tx, table, id, &doc, err);
     if (!rc && before)
         rc = fts_write(tx, SQL_FTS_DELETE, table, doc, before, err);
     if (!rc && after)
         rc = fts_write(tx, SQL_FTS_ADD, table, doc, after, err);
     if (!rc && !after)
-        rc = delete_row(tx, SQL_DOC_DELETE, table, id, err);
+        rc = run_by_id(tx, SQL_DOC_DELETE, table, id, err);
     return rc;
 }
 
@@ -175,7 +184,7 @@ static enum err_code put_postgres(struct tx *tx, const struct entity_type *type,
                                   const struct indexed *after, struct err *err)
 {
     if (!after)
-        return delete_row(tx, SQL_TEXT_DELETE, type->table.ptr, id, err);
+        return run_by_id(tx, SQL_TEXT_DELETE, type->table.ptr, id, err);
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     const enum err_code rc = prepare(tx, SQL_TEXT_PUT, type->table.ptr, &stmt, err);
     if (rc)
