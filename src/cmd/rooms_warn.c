@@ -7,6 +7,7 @@
 #include "warn/centre.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 /* ---- subjects ---- */
 
@@ -152,6 +153,51 @@ static bool stands_on(void *ctx, int64_t subject, int64_t base, int64_t at_ms)
     return subjects_stands_on(warn->app->subjects, subject, base, at_ms);
 }
 
+static int by_subject(const void *a, const void *b)
+{
+    const struct alarm *x = *(const struct alarm *const *)a, *y = *(const struct alarm *const *)b;
+    return (x->subject > y->subject) - (x->subject < y->subject);
+}
+
+/* subjects_states_fn: the live alarms by subject, then each item looks up its own. */
+static enum err_code states_of(void *ctx, struct arena *arena, struct subject_state *items, int count,
+                               struct err *err)
+{
+    const struct warn *warn = ctx;
+    const struct alarm *live, **sorted;
+    int total, used = 0;
+    const enum err_code rc = alarms_live(warn->app->alarms, arena, &live, &total, err);
+    if (rc)
+        return rc;
+    sorted = arena_alloc(arena, (size_t)total + 1, sizeof *sorted);
+    if (!sorted)
+        return err_nomem(err);
+    for (int i = 0; i < total; i++)
+        if (live[i].subject && live[i].state != ALARM_CLEARED)
+            sorted[used++] = &live[i];
+    qsort(sorted, (size_t)used, sizeof *sorted, by_subject);
+    for (int i = 0; i < count; i++) {
+        int low = 0, high = used;
+        while (low < high) {
+            const int middle = (low + high) / 2;
+            if (sorted[middle]->subject < items[i].id)
+                low = middle + 1;
+            else
+                high = middle;
+        }
+        items[i].held = true;
+        for (; low < used && sorted[low]->subject == items[i].id; low++) {
+            const struct alarm *alarm = sorted[low];
+            items[i].alarms++;
+            items[i].held &= alarm->hold != ALARM_FREE;
+            if (!items[i].grade || alarm->grade < items[i].grade)
+                items[i].grade = alarm->grade;
+        }
+        items[i].held &= items[i].alarms > 0;
+    }
+    return ERR_OK;
+}
+
 /* Live screens hear that something changed and, when they may see everything, what. */
 static bool sees_alarms(void *arg, const void *who)
 {
@@ -247,6 +293,8 @@ enum err_code warn_room_start(struct app *app, struct err *err)
     if (rc)
         return rc;
     warn->centre.alarms = app->alarms;
+    if (!rc)
+        subjects_states_set(app->subjects, states_of, warn);
     rc = bus_subscribe(app->bus, "deadletter.new", on_dead_letter, warn, NULL, err);
     return rc ? rc : http_add_routes(app->http, ALARM_ROUTES, &warn->centre, err);
 }

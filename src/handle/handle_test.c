@@ -383,7 +383,8 @@ struct inbox {
     int64_t counted;
     bool exact;
     struct due_row due[10];
-    int due_count;
+    int64_t now_ms;
+    int due_count, past_count;
 };
 
 static enum err_code inbox_fn(struct tx *tx, void *arg, struct err *err)
@@ -393,7 +394,21 @@ static enum err_code inbox_fn(struct tx *tx, void *arg, struct err *err)
     if (!rc)
         rc = inbox_count(tx, &inbox->query, &inbox->counted, &inbox->exact, err);
     if (!rc)
-        rc = inbox_due(tx, inbox->query.who, 10, inbox->due, &inbox->due_count, err);
+        rc = inbox_due(tx, &(struct due_query) { .who = inbox->query.who, .to_ms = INT64_MAX, .limit = 10 },
+                       inbox->due, &inbox->due_count, err);
+    for (int i = 0; !rc && i < inbox->due_count; i++)
+        test_ok((i == 0 || inbox->due[i - 1].due_ms <= inbox->due[i].due_ms) && inbox->due[i].limit_ms > 0 &&
+                    inbox->due[i].warn_ms < inbox->due[i].due_ms,
+                "due row %d", i);
+    if (!rc)
+        rc = inbox_due(tx,
+                       &(struct due_query) {
+                           .who = inbox->query.who, .to_ms = inbox->now_ms, .backwards = true, .limit = 10 },
+                       inbox->due, &inbox->past_count, err);
+    for (int i = 0; !rc && i < inbox->past_count; i++)
+        test_ok(inbox->due[i].due_ms < inbox->now_ms &&
+                    (i == 0 || inbox->due[i - 1].due_ms >= inbox->due[i].due_ms),
+                "past row %d", i);
     for (int i = 0; !rc && i < inbox->count; i++) {
         rows[i].title = arena_str(inbox->arena, rows[i].title);
         rows[i].level = arena_str(inbox->arena, rows[i].level);
@@ -405,7 +420,9 @@ static enum err_code inbox_fn(struct tx *tx, void *arg, struct err *err)
 static struct inbox inbox_of(struct world *world, const struct principal *who, bool mine, int64_t due,
                              int64_t id, int limit)
 {
-    struct inbox inbox = { .arena = world->arena, .query = { who, mine, TASK_OPEN, due, id, limit } };
+    struct inbox inbox = { .arena = world->arena,
+                           .query = { who, mine, TASK_OPEN, due, id, limit },
+                           .now_ms = world->clock.test_ms };
     struct err err = { 0 };
     teststore_ok(store_read(world->store, inbox_fn, &inbox, &err), &err, "inbox");
     return inbox;
@@ -428,6 +445,11 @@ static void test_inbox(void **state)
     assert_true(inbox.exact && rows[0].claimable);
     test_ok(str_eq(rows[0].title, STR("t0")) && str_eq(rows[0].service_name, STR("Portal")), "by time left");
     assert_int_equal(inbox.due_count, 10);
+    assert_int_equal(inbox.past_count, 0);
+    world.clock.test_ms += 12 * 60 * MINUTE;
+    inbox = inbox_of(&world, &LI, true, 0, 0, 50);
+    test_ok(inbox.past_count > 0, "what broke is told apart");
+    world.clock.test_ms -= 12 * 60 * MINUTE;
     inbox = inbox_of(&world, &LI, true, 0, 0, 2); /* pages */
     const int64_t due = rows[1].order, id = rows[1].task.id;
     inbox = inbox_of(&world, &LI, true, due, id, 50);

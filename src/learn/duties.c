@@ -27,7 +27,7 @@ struct duty_rules {
     int count, size;
 };
 
-static int64_t day_field(const json_t *record, const char *field, int64_t otherwise)
+int64_t day_field(const json_t *record, const char *field, int64_t otherwise)
 {
     const struct str text = record_str(record, field); /* YYYY-MM-DD, checked when it was written */
     int64_t year, month, day;

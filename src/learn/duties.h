@@ -39,3 +39,5 @@ MUST_CHECK enum err_code duties_of(const struct duty_rules *rules, struct tx *tx
 
 /* The day in China of an instant. */
 int64_t day_of(int64_t ms);
+/* A field "YYYY-MM-DD" of a record as a day; `otherwise` when it is not there. */
+int64_t day_field(const json_t *record, const char *field, int64_t otherwise);

@@ -22,7 +22,7 @@ struct working {
     json_t *body;
     const struct alarm *live;
     int live_count;
-    int due, overdue;
+    int due, overdue, done, due_today;
 };
 
 /* ---- twelve months of attainment ---- */
@@ -105,6 +105,93 @@ static enum err_code put_duties(struct working *working, struct tx *tx, const js
     (void)json_object_set_new(
         working->body, "duties",
         json_pack("{s:i,s:i,s:i,s:o}", "due", due, "done", done, "overdue", overdue, "items", items));
+    return ERR_OK;
+}
+
+/* ---- contract, key dates, quotas ---- */
+
+/* The label that the record's type gives a reference, as the asker may see it; null else. */
+static json_t *named_ref(const struct working *working, struct tx *tx, const char *full, int64_t id)
+{
+    const struct entity_type *type = entity_type_find(working->overview->entity, full);
+    json_t *record = NULL;
+    struct err ignored;
+    if (!id || !type || entity_get(&working->call, tx, type, id, &record, &ignored))
+        return json_null();
+    json_t *out = json_pack("{s:o,s:s,s:o}", "id", json_id(id), "type", full, "name",
+                            json_str_or_null(record_str(record, "name")));
+    json_decref(record);
+    return out;
+}
+
+static void put_contract(struct working *working, struct tx *tx, const json_t *service)
+{
+    const int64_t to = day_field(service, "valid_to", INT64_MAX);
+    (void)json_object_set_new(
+        working->body, "contract",
+        json_pack("{s:o,s:o,s:o,s:o,s:o}", "from", json_str_or_null(record_str(service, "valid_from")), "to",
+                  json_str_or_null(record_str(service, "valid_to")), "days_left",
+                  to == INT64_MAX ? json_null() : json_integer(to - working->today), "unit",
+                  named_ref(working, tx, "ops.unit", record_id(service, "unit")), "support",
+                  json_str_or_null(record_str(service, "support_calendar"))));
+}
+
+struct terms_of {
+    struct working *working;
+    const char *list;
+    struct str table; /* the general table of the service */
+};
+
+/* A rule of the service itself, or one of its general table. */
+static bool rule_holds(const struct terms_of *terms, const json_t *record, bool *out_own)
+{
+    *out_own = record_id(record, "service") == terms->working->id;
+    return *out_own || (!record_id(record, "service") && terms->table.len &&
+                        str_eq(record_str(record, "general"), terms->table));
+}
+
+static enum err_code add_key_date(void *arg, int64_t id, const json_t *record, struct err *err)
+{
+    struct terms_of *terms = arg;
+    const int64_t today = terms->working->today, first = day_field(record, "first_day", INT64_MAX),
+                  last = day_field(record, "last_day", first);
+    const struct str rule = record_str(record, "rule"), english = record_str(record, "rule_en");
+    bool own;
+    (void)err;
+    if (!rule_holds(terms, record, &own))
+        return ERR_OK;
+    const char *state = first == INT64_MAX ? "rule"
+                        : last < today     ? "past"
+                        : first <= today   ? "now"
+                                           : "ahead";
+    (void)json_array_append_new(
+        json_object_get(terms->working->body, terms->list),
+        json_pack("{s:o,s:o,s:o,s:o,s:o,s:s,s:o,s:b,s:b}", "id", json_id(id), "name",
+                  json_str_or_null(record_str(record, "name")), "rule",
+                  json_str_or_null(terms->working->req->lang == LANG_EN && english.len ? english : rule),
+                  "first_day", json_str_or_null(record_str(record, "first_day")), "last_day",
+                  json_str_or_null(record_str(record, "last_day")), "state", state, "days_left",
+                  first == INT64_MAX || first <= today ? json_null() : json_integer(first - today),
+                  "protected", json_is_true(json_object_get(record, "protected")), "general", !own));
+    return ERR_OK;
+}
+
+static enum err_code add_quota(void *arg, int64_t id, const json_t *record, struct err *err)
+{
+    struct terms_of *terms = arg;
+    const struct str name = record_str(record, "name"), english = record_str(record, "name_en");
+    json_t *amount = json_object_get(record, "amount");
+    bool own;
+    (void)err;
+    if (!rule_holds(terms, record, &own))
+        return ERR_OK;
+    (void)json_array_append_new(
+        json_object_get(terms->working->body, terms->list),
+        json_pack("{s:o,s:o,s:o,s:O?,s:o,s:o,s:b}", "id", json_id(id), "name",
+                  json_str_or_null(terms->working->req->lang == LANG_EN && english.len ? english : name),
+                  "bound", json_str_or_null(record_str(record, "bound")), "amount", amount, "period",
+                  json_str_or_null(record_str(record, "period")), "note",
+                  json_str_or_null(record_str(record, "note")), "general", !own));
     return ERR_OK;
 }
 
@@ -202,10 +289,13 @@ static enum err_code service_fn(struct tx *tx, void *arg, struct err *err)
     if (rc)
         return rc;
     json_object_clear(working->body);
-    static const char *const lists[] = { "systems", "contacts", "clocks" };
+    static const char *const lists[] = { "systems", "contacts", "clocks", "key_dates", "quotas" };
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         (void)json_object_set_new(working->body, lists[i], json_array());
     struct clocks clocks = { working, record_str(service, "general_table") };
+    struct terms_of dates = { working, "key_dates", clocks.table },
+                    quotas = { working, "quotas", clocks.table };
+    put_contract(working, tx, service);
     rc = put_months(working, tx, record_str(service, "id"), err);
     if (!rc)
         rc = put_duties(working, tx, service, err);
@@ -215,6 +305,10 @@ static enum err_code service_fn(struct tx *tx, void *arg, struct err *err)
         rc = each_of(&working->call, tx, "ops.contact", add_contact, working, err);
     if (!rc)
         rc = each_of(&working->plain, tx, "ops.sla", add_clock, &clocks, err);
+    if (!rc)
+        rc = each_of(&working->plain, tx, "ops.key_date", add_key_date, &dates, err);
+    if (!rc)
+        rc = each_of(&working->plain, tx, "ops.quota", add_quota, &quotas, err);
     json_decref(service);
     return rc;
 }
@@ -285,10 +379,15 @@ static enum err_code owe_service(void *arg, int64_t id, const json_t *service, s
         duties_of(owing->rules, owing->tx, service, id, working->today, arena, &duties, &count, err);
     for (int i = 0; i < count && !rc; i++) {
         const bool overdue = duties[i].answer.overdue > 0;
-        if (duties[i].every.by_event || (!overdue && !duties[i].answer.due))
+        if (duties[i].every.by_event)
             continue;
+        if (!overdue && !duties[i].answer.due) {
+            working->done++;
+            continue;
+        }
         working->overdue += overdue;
         working->due += !overdue;
+        working->due_today += !overdue && due_day(&duties[i]) <= working->today;
         if (owing->count < owing->max && (overdue ? owing->want_overdue : owing->want_due))
             owing->items[owing->count++] = (struct owed) { duty_json(&duties[i], record_str(service, "name")),
                                                            due_day(&duties[i]), overdue };
@@ -310,6 +409,7 @@ static enum err_code owing_fn(struct tx *tx, void *arg, struct err *err)
     for (int i = 0; i < owing->count; i++)
         json_decref(owing->items[i].json);
     owing->count = owing->working->due = owing->working->overdue = 0;
+    owing->working->done = owing->working->due_today = 0;
     owing->tx = tx;
     const enum err_code rc = duty_rules_load(&owing->working->plain, tx, &owing->rules, err);
     return rc ? rc : each_of(&owing->working->call, tx, "ops.service", owe_service, owing, err);
@@ -342,7 +442,8 @@ static enum err_code duties_get(struct request *req, struct reply *reply, struct
         else
             json_decref(owing.items[i].json);
     }
-    working.body = json_pack("{s:o,s:i,s:i}", "items", items, "due", working.due, "overdue", working.overdue);
+    working.body = json_pack("{s:o,s:i,s:i,s:i,s:i}", "items", items, "due", working.due, "overdue",
+                             working.overdue, "done", working.done, "due_today", working.due_today);
     return finish(&working, reply, rc, err);
 }
 

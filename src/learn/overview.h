@@ -5,11 +5,16 @@
  *    "duties":{"due":n,"done":n,"overdue":n,"items":[DUTY...]},
  *    "systems":[{"id","type","code","name","state":"ok|problem","grade":n|null}],
  *    "contacts":[{"id","name","role","phone"}],            masked as the asker's rights say
- *    "clocks":[{"level","calendar","clock","label","minutes","source"}]}
+ *    "clocks":[{"level","calendar","clock","label","minutes","source"}],
+ *    "contract":{"from":DAY|null,"to":DAY|null,"days_left":n|null,"unit":{"id","type","name"}|null,"support"},
+ *    "key_dates":[{"id","name","rule","first_day","last_day","state":"rule|past|now|ahead","days_left":n|null,
+ *                  "protected","general"}],        rule: the source tells it in words only
+ *    "quotas":[{"id","name","bound","amount","period","note","general"}]}
  *   DUTY {"id","service","service_name","kind":"inspection|deliverable","name","interval","general":false,
  *         "state":"done|due|overdue|event","due_at":DAY|null,"open":n windows overdue}
- * GET core/duties?state=due|overdue&limit=200      {"items":[DUTY...],"due":n,"overdue":n} over the services
- * one may see; overdue first, then by day Permission: ops.service.read; rows by the asker's scope.  Layer:
+ * GET core/duties?state=due|overdue&limit=200      {"items":[DUTY...],"due":n,"overdue":n,"done":n,
+ * "due_today":n} over the services one may see; overdue first, then by day.  due: the running window is not
+ * done yet; due_today: and ends today.  Permission: ops.service.read; rows by the asker's scope.  Layer:
  * learn. */
 #pragma once
 #include "net/http.h"

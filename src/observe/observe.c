@@ -3,12 +3,15 @@
 #include "base/log.h"
 #include "observe/follow.h"
 #include "observe/routes.h"
+#include "platform/identity/principal.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <time.h>
 
 #define MAINTAIN_S 30
+#define LIVE_MAX 50 /* changes a second that are told one by one */
 
 struct observe {
     struct observe_config config;
@@ -18,12 +21,58 @@ struct observe {
     struct collect *collect;
     struct nodes *nodes;
     struct follow *follow;
+    _Atomic int64_t live_second; /* of the live events, and how many went out in it */
+    _Atomic int live_count;
     pthread_t ticker, keeper;
     bool ticking, keeping;
     pthread_mutex_t lock;
     pthread_cond_t wake;
     bool stopping;
 };
+
+/* ---- live pages ---- */
+
+static bool sees_all_checks(void *arg, const void *who)
+{
+    (void)arg;
+    return principal_may_all(who, STR("ops.check.read"));
+}
+
+static bool sees_some_checks(void *arg, const void *who)
+{
+    return principal_may(who, STR("ops.check.read")) && !sees_all_checks(arg, who);
+}
+
+/* A check turned: what it is now for those who see every check, to the others only that it is worth asking
+ * again.  Past LIVE_MAX a second (a line is down, the server begins) pages are told once to load anew. */
+static void on_turn(void *ctx, const struct check_turn *turn)
+{
+    struct observe *observe = ctx;
+    const int64_t second = clock_mono(observe->config.clock) / 1000;
+    if (atomic_exchange(&observe->live_second, second) != second)
+        atomic_store(&observe->live_count, 0);
+    const int before = atomic_fetch_add(&observe->live_count, 1);
+    struct http_server *http = observe->config.http;
+    if (before > LIVE_MAX)
+        return;
+    if (before == LIVE_MAX || !turn->id) {
+        http_event_publish(http, "check", STR("{\"many\":true}"), NULL, NULL);
+        return;
+    }
+    char json[240], node[24] = "local";
+    if (turn->node)
+        (void)snprintf(node, sizeof node, "%lld", (long long)turn->node);
+    int len = snprintf(json, sizeof json,
+                       "{\"id\":\"%lld\",\"node\":\"%s\",\"up\":%s,\"cause\":\"%s\",\"subject\":\"%lld\"}",
+                       (long long)turn->id, node,
+                       turn->state == CHECK_UP     ? "true"
+                       : turn->state == CHECK_DOWN ? "false"
+                                                   : "null",
+                       turn->cause, (long long)turn->subject);
+    http_event_publish(http, "check", (struct str) { json, (size_t)len }, sees_all_checks, NULL);
+    len = snprintf(json, sizeof json, "{\"id\":\"%lld\"}", (long long)turn->id);
+    http_event_publish(http, "check", (struct str) { json, (size_t)len }, sees_some_checks, NULL);
+}
 
 static enum err_code check_hook(void *arg, const struct entity_call *call, struct tx *tx,
                                 struct entity_change *change, struct err *err)
@@ -97,6 +146,8 @@ static enum err_code open_parts(struct observe *observe, struct err *err)
                                           .series = observe->series,
                                           .feed = config->feed,
                                           .changed = config->changed,
+                                          .turned = config->http ? on_turn : NULL,
+                                          .turned_ctx = observe,
                                           .ctx = config->ctx };
     if (!rc)
         rc = checks_new(&checks, &observe->checks, err);

@@ -303,9 +303,26 @@ static void visit(const struct graph *graph, enum graph_walk walk, int32_t node,
                 frontier->cut = true;
                 return;
             }
-            frontier->steps[frontier->count] = (struct graph_step) { subject, depth, &edge->relation };
+            frontier->steps[frontier->count] = (struct graph_step) { subject, depth, &edge->relation, 0 };
             frontier->nodes[++frontier->count] = other;
         }
+}
+
+/* Neighbours of a node at the rim that are not in the answer. */
+static int count_beyond(const struct graph *graph, enum graph_walk walk, int32_t node, int64_t at_ms,
+                        const struct frontier *frontier)
+{
+    int count = 0;
+    for (int end = 0; end < ENDS; end++)
+        for (int32_t at = graph->nodes[node].head[end]; at >= 0; at = graph->edges[at].next[end]) {
+            const struct edge *edge = &graph->edges[at];
+            if (!passes(edge, walk, end, at_ms))
+                continue;
+            const int32_t other =
+                find(graph, &graph->by_subject, end == OUT ? edge->relation.to : edge->relation.from);
+            count += !(frontier->seen[other >> 3] & 1u << (other & 7));
+        }
+    return count;
 }
 
 static int by_depth_and_subject(const void *a, const void *b)
@@ -367,6 +384,9 @@ static enum err_code walk_locked(const struct graph *graph, enum graph_walk walk
         if (depth <= depth_max)
             visit(graph, walk, frontier.nodes[i], depth, at_ms, &frontier);
     }
+    for (int i = 0; i < frontier.count; i++)
+        if (frontier.steps[i].depth == depth_max)
+            frontier.steps[i].more = count_beyond(graph, walk, frontier.nodes[i + 1], at_ms, &frontier);
     answer->steps = frontier.steps;
     answer->count = frontier.count;
     answer->cut = frontier.cut;

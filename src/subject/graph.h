@@ -58,6 +58,7 @@ struct graph_step {
     int64_t subject;
     int depth;                       /* 1 = next to the start */
     const struct relation *relation; /* by which it was reached first; lives in the arena */
+    int more; /* neighbours that the walk would have gone on to, had the depth allowed */
 };
 
 struct graph_answer {

@@ -57,6 +57,33 @@ static void test_walks(void **state)
     graph_free(graph);
 }
 
+static void expect_more(struct graph *graph, enum graph_walk walk, int64_t start, int depth, const char *want)
+{
+    struct arena *arena = arena_new(1 << 20);
+    struct graph_answer answer;
+    struct err err;
+    char got[200] = "";
+    test_ok(graph_walk(graph, walk, start, depth, 0, arena, &answer, &err) == ERR_OK, "walks");
+    for (int i = 0; i < answer.count; i++)
+        (void)snprintf(got + strlen(got), sizeof got - strlen(got), "%d+%d ", (int)answer.steps[i].subject,
+                       answer.steps[i].more);
+    test_ok(strcmp(got, want) == 0, "from %d got '%s', not '%s'", (int)start, got, want);
+    arena_free(arena);
+}
+
+/* What lies past the depth is counted at the node behind which it lies, in the direction of the walk. */
+static void test_more(void **state)
+{
+    (void)state;
+    struct graph *graph = sample();
+    expect_more(graph, GRAPH_AROUND, 1, 1, "2+3 6+0 7+0 ");
+    expect_more(graph, GRAPH_CAUSES, 1, 1, "2+3 ");
+    expect_more(graph, GRAPH_IMPACT, 3, 1, "2+1 ");
+    expect_more(graph, GRAPH_IMPACT, 3, 2, "2+0 1+1 ");
+    expect_more(graph, GRAPH_AROUND, 1, 2, "2+0 6+0 7+0 3+0 4+0 5+0 ");
+    graph_free(graph);
+}
+
 static void test_validity_and_replacement(void **state)
 {
     (void)state;
@@ -173,5 +200,5 @@ static void test_out_of_memory(void **state)
     }
 }
 
-TEST_MAIN(TEST(test_walks), TEST(test_validity_and_replacement), TEST(test_parent_down),
+TEST_MAIN(TEST(test_walks), TEST(test_more), TEST(test_validity_and_replacement), TEST(test_parent_down),
           TEST(test_against_a_plain_list), TEST(test_out_of_memory))

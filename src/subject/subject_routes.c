@@ -59,16 +59,32 @@ static enum err_code walk_of(const struct request *req, enum graph_walk *out, st
     return err_pointer(err, STR("/?walk"));
 }
 
-static void add_node(struct request *req, json_t *nodes, int64_t id, int depth, int *hidden)
+/* Only for who may see alarms as well as the subject: a state tells of an alarm. */
+static json_t *state_json(const struct request *req, bool visible, const struct subject_state *state)
+{
+    if (!visible || !subjects_states_known(req->ctx) || !principal_may(req->who, STR("core.alarm.read")))
+        return json_null();
+    if (!state->alarms)
+        return json_string("ok");
+    return json_string(state->held ? "held" : "problem");
+}
+
+static void add_node(struct request *req, json_t *nodes, const struct subject_state *state, int depth,
+                     int more, int *hidden)
 {
     struct subject_info info;
-    if (!subjects_get(req->ctx, id, &info))
+    if (!subjects_get(req->ctx, state->id, &info))
         return; /* deleted meanwhile */
     const bool visible = sees(req, &info);
+    json_t *shown = state_json(req, visible, state);
+    const bool told = json_is_string(shown);
     *hidden += !visible;
-    (void)json_array_append_new(nodes, json_pack("{s:o,s:s,s:s,s:s,s:i}", "id", json_id(id), "type",
-                                                 visible ? info.type : "", "code", visible ? info.code : "",
-                                                 "name", visible ? info.name : "***", "depth", depth));
+    (void)json_array_append_new(
+        nodes, json_pack("{s:o,s:s,s:s,s:s,s:i,s:o,s:o,s:i,s:i}", "id", json_id(info.id), "type",
+                         visible ? info.type : "", "code", visible ? info.code : "", "name",
+                         visible ? info.name : "***", "depth", depth, "state", shown, "grade",
+                         told && state->grade ? json_integer(state->grade) : json_null(), "alarms",
+                         told ? state->alarms : 0, "more", visible ? more : 0));
 }
 
 /* GET core/subjects/{id}/graph */
@@ -89,11 +105,20 @@ static enum err_code graph_get(struct request *req, struct reply *reply, struct 
                         req->arena, &answer, err);
     if (rc)
         return rc;
+    struct subject_state *states = arena_alloc(req->arena, (size_t)answer.count + 1, sizeof *states);
+    if (!states)
+        return err_nomem(err);
+    states[0].id = info.id;
+    for (int i = 0; i < answer.count; i++)
+        states[i + 1].id = answer.steps[i].subject;
+    rc = subjects_states(subjects, req->arena, states, answer.count + 1, err);
+    if (rc)
+        return rc;
     json_t *nodes = json_array(), *edges = json_array();
     int hidden = 0;
-    add_node(req, nodes, info.id, 0, &hidden);
+    add_node(req, nodes, &states[0], 0, 0, &hidden);
     for (int i = 0; i < answer.count; i++)
-        add_node(req, nodes, answer.steps[i].subject, answer.steps[i].depth, &hidden);
+        add_node(req, nodes, &states[i + 1], answer.steps[i].depth, answer.steps[i].more, &hidden);
     for (int i = 0; i < answer.relations_count; i++) {
         const struct relation *relation = &answer.relations[i];
         (void)json_array_append_new(edges, json_pack("{s:o,s:o,s:o,s:s}", "id", json_id(relation->id), "from",

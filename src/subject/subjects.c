@@ -34,6 +34,8 @@ struct subjects {
     struct org_entry *orgs; /* ORGS_MAX slots by id; a clash replaces */
     struct bus *bus;
     int64_t handle;
+    subjects_states_fn states;
+    void *states_ctx;
 };
 
 /* ---- the map ---- */
@@ -137,6 +139,23 @@ void subjects_name(struct subjects *subjects, int64_t id, char *out, size_t size
 {
     struct subject_info info;
     (void)snprintf(out, size, "%s", id && subjects_get(subjects, id, &info) ? info.name : "");
+}
+
+void subjects_states_set(struct subjects *subjects, subjects_states_fn fn, void *ctx)
+{
+    subjects->states = fn;
+    subjects->states_ctx = ctx;
+}
+
+bool subjects_states_known(const struct subjects *subjects)
+{
+    return subjects->states != NULL;
+}
+
+enum err_code subjects_states(struct subjects *subjects, struct arena *arena, struct subject_state *items,
+                              int count, struct err *err)
+{
+    return subjects->states ? subjects->states(subjects->states_ctx, arena, items, count, err) : ERR_OK;
 }
 
 size_t subjects_count(struct subjects *subjects)

@@ -32,6 +32,23 @@ bool subjects_get(struct subjects *subjects, int64_t id, struct subject_info *ou
 /* Its name; "" when there is none.  `out` holds at least 804 bytes. */
 void subjects_name(struct subjects *subjects, int64_t id, char *out, size_t size);
 size_t subjects_count(struct subjects *subjects);
+
+/* How subjects are now, as somebody above knows it. */
+struct subject_state {
+    int64_t id;
+    int grade;  /* of the worst alarm that is not cleared, 1 (worst) to 4; 0 none */
+    int alarms; /* not cleared */
+    bool held;  /* all of them wait behind a window, a parent or their own flapping */
+};
+/* Fills what is not the id (all zero at first); set before the routes are served.  `fn` may fail for want of
+ * memory. */
+typedef enum err_code (*subjects_states_fn)(void *ctx, struct arena *arena, struct subject_state *items,
+                                            int count, struct err *err);
+void subjects_states_set(struct subjects *subjects, subjects_states_fn fn, void *ctx);
+bool subjects_states_known(const struct subjects *subjects);
+/* Leaves the items as they are while nobody has been set. */
+MUST_CHECK enum err_code subjects_states(struct subjects *subjects, struct arena *arena,
+                                         struct subject_state *items, int count, struct err *err);
 struct graph *subjects_graph(struct subjects *subjects);
 int64_t subjects_now(struct subjects *subjects);
 /* The path of an organisation ("/1/5/") in the arena; "" when there is none.  Kept for a minute. */
@@ -40,8 +57,10 @@ struct str subjects_org_path(struct subjects *subjects, int64_t org, struct aren
 bool subjects_stands_on(struct subjects *subjects, int64_t subject, int64_t base, int64_t at_ms);
 
 /* GET core/subjects/{id}/graph?walk=around|impact|causes&depth=2
- *   {"start":ID,"nodes":[{"id","type","code","name","depth"}],"edges":[{"id","from","to","kind","label"}],
- *    "cut":false,"hidden":n}        hidden: subjects that the asker may not see, shown as "***"
- * GET core/subjects/{id}        {"id","type","code","name","org"}   (404 out of scope)
- * ctx of the routes is the struct subjects. */
+ *   {"start":ID,"nodes":[{"id","type","code","name","depth","state":"ok|problem|held"|null,"grade":n|null,
+ *    "alarms":n,"more":n}],"edges":[{"id","from","to","kind"}],"cut":false,"hidden":n}
+ *   more: neighbours past the depth; hidden: subjects that the asker may not see, shown as "***", without
+ * state; held: alarms that wait behind a window or a parent; state is null while nobody knows GET
+ * core/subjects/{id}        {"id","type","code","name","org"}   (404 out of scope) ctx of the routes is the
+ * struct subjects. */
 extern const struct route SUBJECT_ROUTES[];

@@ -9,6 +9,7 @@
 
 #define BULK_MAX 500
 #define COMMENT_MAX 500
+#define ROTA_DAYS_MAX 62
 
 /* ---- telling people ---- */
 
@@ -516,6 +517,53 @@ static enum err_code rota_now(struct request *req, struct reply *reply, struct e
     return reply_json(reply, json_pack("{s:o}", "items", items), err);
 }
 
+static json_t *person_json(struct centre *centre, int64_t id)
+{
+    struct routing_person person;
+    if (!id || !routing_person(centre->routing, id, &person))
+        return id ? json_pack("{s:o,s:n}", "id", json_id(id), "name") : json_null();
+    return json_pack("{s:o,s:s}", "id", json_id(id), "name", person.name);
+}
+
+static enum err_code instant_query(struct request *req, const char *name, int64_t *out, struct err *err)
+{
+    const enum err_code rc = clock_parse(request_query(req, name), out, err);
+    return rc ? err_pointer(err, arena_printf(req->arena, "/?%s", name)) : ERR_OK;
+}
+
+/* GET core/rota/calendar */
+static enum err_code rota_calendar(struct request *req, struct reply *reply, struct err *err)
+{
+    struct centre *centre = req->ctx;
+    struct duty_span *spans;
+    int count;
+    bool cut;
+    int64_t from_ms = 0, to_ms = 0;
+    enum err_code rc = instant_query(req, "from", &from_ms, err);
+    if (!rc)
+        rc = instant_query(req, "to", &to_ms, err);
+    if (!rc && (to_ms <= from_ms || to_ms - from_ms > ROTA_DAYS_MAX * INT64_C(86400000))) {
+        (void)err_set(err, ERR_INVALID, "warn.rota_span", ARG_INT("days", ROTA_DAYS_MAX), ARG_END);
+        rc = err_pointer(err, STR("/?to"));
+    }
+    if (!rc)
+        rc = routing_calendar(centre->routing, from_ms, to_ms, req->arena, &spans, &count, &cut, err);
+    if (rc)
+        return rc;
+    json_t *items = json_array();
+    for (int i = 0; i < count; i++) {
+        char from[CLOCK_TEXT_SIZE], to[CLOCK_TEXT_SIZE];
+        (void)clock_text(spans[i].from_ms, 480, from);
+        (void)clock_text(spans[i].to_ms, 480, to);
+        (void)json_array_append_new(items, json_pack("{s:o,s:s,s:s,s:o,s:o,s:o}", "rota",
+                                                     json_id(spans[i].rota), "from", from, "to", to, "person",
+                                                     person_json(centre, spans[i].person), "shift",
+                                                     spans[i].shift ? json_id(spans[i].shift) : json_null(),
+                                                     "instead_of", person_json(centre, spans[i].instead_of)));
+    }
+    return reply_json(reply, json_pack("{s:o,s:b}", "items", items, "cut", cut), err);
+}
+
 const struct route ALARM_ROUTES[] = {
     { "GET", "/api/v1/core/alarms", "core.alarm.read", alarms_list, 0 },
     { "GET", "/api/v1/core/alarms/count", "core.alarm.read", alarms_count, 0 },
@@ -524,5 +572,6 @@ const struct route ALARM_ROUTES[] = {
     { "POST", "/api/v1/core/alarms/close", "core.alarm.close", alarms_close_route, 0 },
     { "POST", "/api/v1/core/alarms/signal", "core.alarm.signal", alarms_signal_route, 0 },
     { "GET", "/api/v1/core/rota/now", "core.rota.read", rota_now, 0 },
+    { "GET", "/api/v1/core/rota/calendar", "core.rota.read", rota_calendar, 0 },
     { 0 },
 };

@@ -9,6 +9,9 @@
  * {"done":[ID...],"failed":[{"id","code","message"}]} POST core/alarms/close {"ids":[...],"comment":"..."}
  * the same POST core/alarms/signal {"key","subject"?,"service"?,"grade","title","value"?,"clear"?}  an
  * outside source GET  core/rota/now               {"items":[{"rota","name","person","person_name","until"}]}
+ * GET  core/rota/calendar?from=&to=  who is on duty when, each rota without holes, at most 62 days:
+ *        {"items":[{"rota","from","to","person":{"id","name"}|null,"shift":ID|null,"instead_of":{...}|null}],
+ *         "cut":false}     shift null: the rota's fallback; instead_of: whose repeated shift a swap covers
  * Permissions: core.alarm.read, core.alarm.ack, core.alarm.close, core.alarm.signal, core.rota.read.
  * Layer: warn. */
 #pragma once

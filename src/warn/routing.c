@@ -287,6 +287,142 @@ int routing_duties(struct routing *routing, int64_t at_ms, struct duty_now *out,
     return count;
 }
 
+/* ---- the calendar ---- */
+
+struct leaf {
+    const struct routing *routing;
+    int64_t from_ms, to_ms;
+    const struct item *shifts[DUTY_SHIFTS_MAX];
+    int shifts_count;
+    int64_t bounds[DUTY_SPANS_MAX]; /* where somebody may come or go */
+    int bounds_count;
+    struct duty_span *spans;
+    int spans_count;
+    bool cut;
+};
+
+static int by_instant(const void *a, const void *b)
+{
+    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+static void add_bound(struct leaf *leaf, int64_t at_ms)
+{
+    if (at_ms <= leaf->from_ms || at_ms >= leaf->to_ms)
+        return;
+    if (leaf->bounds_count == DUTY_SPANS_MAX)
+        leaf->cut = true;
+    else
+        leaf->bounds[leaf->bounds_count++] = at_ms;
+}
+
+/* The turns of a shift that touch the span. */
+static void add_turns(struct leaf *leaf, const struct item *shift)
+{
+    int64_t turn = 0;
+    if (shift->repeat_ms && leaf->from_ms > shift->ends_ms)
+        turn = (leaf->from_ms - shift->ends_ms) / shift->repeat_ms * shift->repeat_ms;
+    if (shift->ends_ms <= shift->begins_ms || shift->begins_ms + turn >= leaf->to_ms ||
+        (!shift->repeat_ms && shift->ends_ms <= leaf->from_ms))
+        return;
+    if (leaf->shifts_count == DUTY_SHIFTS_MAX) {
+        leaf->cut = true;
+        return;
+    }
+    leaf->shifts[leaf->shifts_count++] = shift;
+    for (; shift->begins_ms + turn < leaf->to_ms && !leaf->cut; turn += shift->repeat_ms) {
+        add_bound(leaf, shift->begins_ms + turn);
+        add_bound(leaf, shift->ends_ms + turn);
+        if (!shift->repeat_ms)
+            return;
+    }
+}
+
+static void add_span(struct leaf *leaf, const struct item *rota, int64_t from_ms, int64_t to_ms)
+{
+    const struct item *best = NULL, *usual = NULL;
+    int64_t until = 0;
+    for (int i = 0; i < leaf->shifts_count; i++) {
+        const struct item *shift = leaf->shifts[i];
+        const int64_t end = shift_covers(shift, from_ms);
+        if (end && (!best || shift->id > best->id)) {
+            best = shift;
+            until = end;
+        }
+        if (end && shift->repeat_ms && (!usual || shift->id > usual->id))
+            usual = shift;
+    }
+    struct duty_span span = { .rota = rota->id,
+                              .from_ms = from_ms,
+                              .to_ms = to_ms,
+                              .person = best ? best->person : rota->person,
+                              .shift = best ? best->id : 0 };
+    if (best && !best->repeat_ms && usual && usual->person != best->person)
+        span.instead_of = usual->person;
+    struct duty_span *last = leaf->spans_count ? &leaf->spans[leaf->spans_count - 1] : NULL;
+    /* the same turn goes on; the next turn of the same shift is another */
+    if (last && last->rota == span.rota && last->to_ms == from_ms && last->shift == span.shift &&
+        last->instead_of == span.instead_of && (!best || shift_covers(best, last->from_ms) == until))
+        last->to_ms = to_ms;
+    else if (leaf->spans_count == DUTY_SPANS_MAX)
+        leaf->cut = true;
+    else
+        leaf->spans[leaf->spans_count++] = span;
+}
+
+static int by_item_name(const void *a, const void *b)
+{
+    return strcmp((*(const struct item *const *)a)->name, (*(const struct item *const *)b)->name);
+}
+
+static void add_rota(struct leaf *leaf, const struct item *rota)
+{
+    const struct list *shifts = &leaf->routing->lists[ROUTING_SHIFT];
+    leaf->shifts_count = leaf->bounds_count = 0;
+    for (int i = 0; i < shifts->count; i++)
+        if (shifts->items[i].rota == rota->id)
+            add_turns(leaf, &shifts->items[i]);
+    qsort(leaf->bounds, (size_t)leaf->bounds_count, sizeof *leaf->bounds, by_instant);
+    int64_t from_ms = leaf->from_ms;
+    for (int i = 0; i <= leaf->bounds_count; i++) {
+        const int64_t to_ms = i < leaf->bounds_count ? leaf->bounds[i] : leaf->to_ms;
+        if (to_ms > from_ms)
+            add_span(leaf, rota, from_ms, to_ms);
+        from_ms = to_ms;
+    }
+}
+
+enum err_code routing_calendar(struct routing *routing, int64_t from_ms, int64_t to_ms, struct arena *arena,
+                               struct duty_span **out, int *out_count, bool *out_cut, struct err *err)
+{
+    struct leaf *leaf = arena_alloc(arena, 1, sizeof *leaf);
+    struct duty_span *spans = arena_alloc(arena, DUTY_SPANS_MAX, sizeof *spans);
+    const struct item **rotas = NULL;
+    if (!leaf || !spans)
+        return err_nomem(err);
+    leaf->routing = routing;
+    leaf->from_ms = from_ms;
+    leaf->to_ms = to_ms;
+    leaf->spans = spans;
+    (void)pthread_rwlock_rdlock(&routing->lock);
+    const struct list *list = &routing->lists[ROUTING_ROTA];
+    rotas = arena_alloc(arena, (size_t)list->count + 1, sizeof *rotas);
+    for (int i = 0; rotas && i < list->count; i++)
+        rotas[i] = &list->items[i];
+    if (rotas)
+        qsort(rotas, (size_t)list->count, sizeof *rotas, by_item_name);
+    for (int i = 0; rotas && i < list->count && !leaf->cut; i++)
+        add_rota(leaf, rotas[i]);
+    (void)pthread_rwlock_unlock(&routing->lock);
+    if (!rotas)
+        return err_nomem(err);
+    *out = spans;
+    *out_count = leaf->spans_count;
+    *out_cut = leaf->cut;
+    return ERR_OK;
+}
+
 static bool matches(const struct item *route, const struct alarm *alarm)
 {
     return route->enabled && alarm->grade >= route->worst_grade && alarm->grade <= route->least_grade &&

@@ -48,6 +48,21 @@ struct duty_now {
 /* Every rota, by name; at most `max`; returns how many. */
 int routing_duties(struct routing *routing, int64_t at_ms, struct duty_now *out, int max);
 
+/* One stretch of duty: who it is, by which shift, and whom a swap replaces. */
+struct duty_span {
+    int64_t rota, from_ms, to_ms;
+    int64_t person;     /* 0: nobody is there */
+    int64_t shift;      /* 0: the rota's fallback */
+    int64_t instead_of; /* the person whose repeated shift this one covers; 0 */
+};
+#define DUTY_SPANS_MAX 5000
+#define DUTY_SHIFTS_MAX 1000 /* of one rota within the span */
+/* All rotas by name over [from_ms, to_ms), each without holes; *out_cut when there would be more than fits.
+ * Names of rotas as routing_duties() tells them.  ERR_NOMEM. */
+MUST_CHECK enum err_code routing_calendar(struct routing *routing, int64_t from_ms, int64_t to_ms,
+                                          struct arena *arena, struct duty_span **out, int *out_count,
+                                          bool *out_cut, struct err *err);
+
 /* The shortest escalation of the routes that match, in ms; 0 never. */
 int64_t routing_escalate_ms(struct routing *routing, const struct alarm *alarm);
 

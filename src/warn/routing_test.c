@@ -136,4 +136,61 @@ static void test_windows(void **state)
     routing_free(routing);
 }
 
-TEST_MAIN(TEST(test_duty), TEST(test_recipients), TEST(test_windows))
+/* Random shifts: the calendar has no holes, and names at each hour whom routing_on_duty() names. */
+static void test_calendar(void **state)
+{
+    (void)state;
+    static const int repeats[] = { 0, 1, 7, 14 };
+    struct arena *arena = arena_new((size_t)8 << 20);
+    struct err err;
+    struct duty_span *spans;
+    int count;
+    bool cut;
+    srand(3);
+    for (int round = 0; round < 40; round++) {
+        struct routing *routing = sample();
+        for (int i = 0; i < 12; i++) {
+            char text[240], from[CLOCK_TEXT_SIZE], to[CLOCK_TEXT_SIZE];
+            const int64_t begins = T0 + (rand() % 240 - 120) * (DAY / 24);
+            (void)clock_text(begins, 480, from);
+            (void)clock_text(begins + (1 + rand() % 20) * (DAY / 24), 480, to);
+            (void)snprintf(text, sizeof text,
+                           "{\"rota\":\"30\",\"person\":\"%d\",\"starts_at\":\"%s\",\"ends_at\":\"%s\","
+                           "\"repeat_days\":%d}",
+                           11 + rand() % 3, from, to, repeats[rand() % 4]);
+            set(routing, ROUTING_SHIFT, 50 + i, text);
+        }
+        const int64_t from_ms = T0 - 3 * DAY, to_ms = T0 + 11 * DAY;
+        test_ok(routing_calendar(routing, from_ms, to_ms, arena, &spans, &count, &cut, &err) == ERR_OK &&
+                    !cut,
+                "calendar");
+        test_ok(count > 0 && spans[0].from_ms == from_ms && spans[count - 1].to_ms == to_ms,
+                "from end to end");
+        int at = 0;
+        for (int64_t ms = from_ms; ms < to_ms; ms += DAY / 48) {
+            while (spans[at].to_ms <= ms) {
+                test_ok(at + 1 < count && spans[at + 1].from_ms == spans[at].to_ms, "no holes");
+                at++;
+            }
+            test_ok(routing_on_duty(routing, 30, ms) == spans[at].person, "round %d: at %lld", round,
+                    (long long)ms);
+        }
+        routing_free(routing);
+        arena_reset(arena);
+    }
+    struct routing *routing = sample();
+    set(routing, ROUTING_SHIFT, 42,
+        "{\"rota\":\"30\",\"person\":\"12\",\"starts_at\":\"2026-11-21T10:00:00+08:00\",\"ends_at\":\"2026-"
+        "11-21T12:00:00+08:00\"}");
+    test_ok(routing_calendar(routing, T0, T0 + DAY, arena, &spans, &count, &cut, &err) == ERR_OK &&
+                count == 5,
+            "night by fallback, day, swap, day, night: %d", count);
+    test_ok(spans[0].shift == 0 && spans[0].person == 13, "the fallback");
+    test_ok(spans[2].shift == 42 && spans[2].instead_of == 11 && spans[2].from_ms == T0 + 10 * DAY / 24,
+            "a swap names whom it replaces");
+    test_ok(spans[3].shift == 40 && !spans[3].instead_of, "then the usual one");
+    routing_free(routing);
+    arena_free(arena);
+}
+
+TEST_MAIN(TEST(test_duty), TEST(test_calendar), TEST(test_recipients), TEST(test_windows))

@@ -160,7 +160,7 @@ struct listing {
     struct reading reading;
     struct inbox_query query;
     int64_t count;
-    bool exact;
+    bool exact, ahead, past;
 };
 
 static json_t *state_json(const struct reading *reading, struct str type, struct str state)
@@ -192,7 +192,9 @@ static enum err_code list_fn(struct tx *tx, void *arg, struct err *err)
     struct inbox_item *rows = arena_alloc(tx_arena(tx), INBOX_MAX, sizeof(*rows));
     json_t *items;
     int count = 0;
-    enum err_code rc = rows ? inbox_list(tx, &listing->query, rows, &count, err) : err_nomem(err);
+    if (!rows)
+        return err_nomem(err);
+    const enum err_code rc = inbox_list(tx, &listing->query, rows, &count, err);
     if (rc)
         return rc;
     items = json_array();
@@ -269,28 +271,48 @@ static enum err_code tasks_get(struct request *req, struct reply *reply, struct 
     return rc ? rc : reply_json(reply, listing.reading.out, err);
 }
 
+/* See inbox.h: exact at the warning and at the deadline. */
+static double due_share(const struct due_row *row, int64_t now)
+{
+    const double warned = SLA_WARN_PERCENT / 100.0;
+    if (row->limit_ms <= 0 || now >= row->due_ms)
+        return row->limit_ms > 0 ? 1 + (double)(now - row->due_ms) / (double)row->limit_ms : 1;
+    if (row->warn_ms && now >= row->warn_ms && row->due_ms > row->warn_ms)
+        return warned + (1 - warned) * (double)(now - row->warn_ms) / (double)(row->due_ms - row->warn_ms);
+    const double used = row->warn_ms ? warned - (double)(row->warn_ms - now) / (double)row->limit_ms
+                                     : 1 - (double)(row->due_ms - now) / (double)row->limit_ms;
+    return used > 0 ? used : 0;
+}
+
 static enum err_code due_fn(struct tx *tx, void *arg, struct err *err)
 {
     struct listing *listing = arg;
     const int64_t now = clock_now(handle_config(listing->reading.handle)->clock);
+    const struct due_query query = { .who = listing->query.who,
+                                     .from_ms = listing->ahead ? now : 0,
+                                     .to_ms = listing->past ? now : INT64_MAX,
+                                     .backwards = listing->past,
+                                     .limit = listing->query.limit };
     struct due_row *rows = arena_alloc(tx_arena(tx), INBOX_MAX, sizeof(*rows));
     json_t *items;
     int count = 0;
-    enum err_code rc =
-        rows ? inbox_due(tx, listing->query.who, listing->query.limit, rows, &count, err) : err_nomem(err);
+    if (!rows)
+        return err_nomem(err);
+    const enum err_code rc = inbox_due(tx, &query, rows, &count, err);
     if (rc)
         return rc;
     items = json_array();
     for (int i = 0; i < count; i++)
         (void)json_array_append_new(
             items,
-            json_pack("{s:o,s:o,s:o,s:o,s:I,s:s}", "case",
+            json_pack("{s:o,s:o,s:o,s:o,s:I,s:I,s:o,s:f,s:s}", "case",
                       case_short(&listing->reading, rows[i].case_id, rows[i].type, rows[i].number,
                                  rows[i].title, rows[i].case_state, rows[i].level, rows[i].service_name),
                       "clock", json_str(rows[i].clock), "label",
                       label_json(&listing->reading, "sla.clock", rows[i].clock), "due_at",
-                      json_instant(rows[i].due_ms), "left_ms", (json_int_t)(rows[i].due_ms - now), "state",
-                      now > rows[i].due_ms ? "breached" : "running"));
+                      json_instant(rows[i].due_ms), "left_ms", (json_int_t)(rows[i].due_ms - now), "limit_ms",
+                      (json_int_t)rows[i].limit_ms, "warn_at", json_instant(rows[i].warn_ms), "share",
+                      due_share(&rows[i], now), "state", now > rows[i].due_ms ? "breached" : "running"));
     listing->reading.out = json_pack("{s:o}", "items", items);
     return listing->reading.out ? ERR_OK : err_nomem(err);
 }
@@ -300,7 +322,14 @@ static enum err_code due_get(struct request *req, struct reply *reply, struct er
     struct listing listing = { .reading = { .handle = req->ctx, .req = req }, .query = { .who = req->who } };
     int64_t limit = 50;
     enum err_code rc = request_query_i64(req, "limit", 1, INBOX_MAX, 50, &limit, err);
+    const struct str when = request_query(req, "when");
     listing.query.limit = (int)limit;
+    listing.ahead = str_eq(when, STR("ahead"));
+    listing.past = str_eq(when, STR("past"));
+    if (!rc && when.len && !listing.ahead && !listing.past) {
+        (void)err_set(err, ERR_INVALID, "task.bad_when", ARG_STR("when", when), ARG_END);
+        rc = err_pointer(err, STR("/?when"));
+    }
     if (!rc)
         rc = store_read(handle_config(req->ctx)->store, due_fn, &listing, err);
     return rc ? rc : reply_json(reply, listing.reading.out, err);
@@ -316,6 +345,7 @@ static const struct route ROUTES[] = {
     { "GET", "/api/v1/core/cases/{id}",        "*", case_get,   0 },
     { "GET", "/api/v1/core/cases/{id}/clocks", "*", clocks_get, 0 },
     { "GET", "/api/v1/core/clocks/due",        "*", due_get,    0 },
+    { "GET", "/api/v1/core/levels/{pack}/{type}", "{pack}.{type}.read", levels_get, 0 },
     ACT_ROUTE("tasks", "claim"),  ACT_ROUTE("tasks", "release"),  ACT_ROUTE("tasks", "complete"),
     ACT_ROUTE("tasks", "return"), ACT_ROUTE("tasks", "handover"), ACT_ROUTE("tasks", "urge"),
     ACT_ROUTE("cases", "pause"),  ACT_ROUTE("cases", "resume"),   ACT_ROUTE("cases", "reach"),

@@ -41,8 +41,14 @@
  * POST core/cases/{id}/note {"text"}                                        -> CASE
  * POST core/cases/{id}/reopen {"reason"}                                    -> CASE
  * POST core/cases/{id}/cancel {"reason"}                                    -> CASE
- * GET core/clocks/due?limit=50   clocks that break next, of cases one may see:
- *   {"items":[{"case":{...},"clock","label","due_at","left_ms","state"}]}
+ * GET core/clocks/due?limit=50[&when=ahead|past]   clocks that break next (ahead), or that broke, the last
+ *   one first (past), of cases one may see:
+ *   {"items":[{"case":{...},"clock","label","due_at","left_ms","limit_ms","warn_at","share","state"}]}
+ *   share: how much of the limit is used, 1 at the deadline, SLA_WARN_PERCENT at warn_at; in between by the
+ *   wall clock, which is exact where every minute counts
+ * GET core/levels/PACK/TYPE?service=ID   the levels and matters that the service's SLA matrix knows:
+ *   {"items":[{"level","meaning","source":"own|general","clocks":[{"clock","label","calendar",
+ *   "calendar_label","minutes"}]}]}; empty where nothing is agreed
  *
  * Live events: topic "task" {"case","task"?,"what"} whenever a case moved.
  * Layer: handle/inbox. */
@@ -51,8 +57,12 @@
 
 struct handle;
 struct http_server;
+struct request;
+struct reply;
 
 /* Adds the routes; `handle` must outlive the server. */
 MUST_CHECK enum err_code inbox_routes(struct http_server *server, struct handle *handle, struct err *err);
 /* Tells live pages that a case moved; they ask again with their own rights. */
 void inbox_live(struct http_server *server, struct str json);
+/* A row of the table: levels.c. */
+MUST_CHECK enum err_code levels_get(struct request *req, struct reply *reply, struct err *err);

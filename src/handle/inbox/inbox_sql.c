@@ -339,8 +339,8 @@ enum err_code inbox_count(struct tx *tx, const struct inbox_query *query, int64_
     return rc;
 }
 
-enum err_code inbox_due(struct tx *tx, const struct principal *who, int limit, struct due_row *out,
-                        int *out_count, struct err *err)
+enum err_code inbox_due(struct tx *tx, const struct due_query *query, struct due_row *out, int *out_count,
+                        struct err *err)
 {
     struct build *b = arena_alloc(tx_arena(tx), 1, sizeof(*b));
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
@@ -351,24 +351,30 @@ enum err_code inbox_due(struct tx *tx, const struct principal *who, int limit, s
     buf_init(&b->sql, SQL_MAX);
     buf_text(
         &b->sql,
-        "SELECT k.case_id, k.due_ms, k.clock, k.state, c.type, c.number, c.title, c.state, r.level, s.name "
-        "FROM case_clock k JOIN cases c ON c.id = k.case_id JOIN case_run r ON r.id = k.case_id LEFT "
+        "SELECT k.case_id, k.due_ms, k.clock, k.state, c.type, c.number, c.title, c.state, r.level, s.name, "
+        "k.warn_ms, k.limit_ms FROM case_clock k JOIN cases c ON c.id = k.case_id JOIN case_run r ON r.id = "
+        "k.case_id LEFT "
         "JOIN subject s ON s.id = CAST(CASE WHEN r.service = '' THEN '0' ELSE r.service END AS {i64}) "
-        "WHERE k.state IN ('running', 'breached') AND k.due_ms > 0 AND k.due_ms < ");
-    bind_i64(b, NO_DUE);
+        "WHERE k.state IN ('running', 'breached') AND k.due_ms >= ");
+    bind_i64(b, query->from_ms > 1 ? query->from_ms : 1);
+    buf_text(&b->sql, " AND k.due_ms < ");
+    bind_i64(b, query->to_ms < NO_DUE ? query->to_ms : NO_DUE);
     buf_text(&b->sql, " AND ");
-    rc = readable(b, tx, who, err);
+    rc = readable(b, tx, query->who, err);
     if (!rc) {
-        buf_text(&b->sql, " ORDER BY k.due_ms, k.case_id LIMIT ");
-        bind_i64(b, limit);
+        buf_text(&b->sql, query->backwards ? " ORDER BY k.due_ms DESC, k.case_id DESC LIMIT "
+                                           : " ORDER BY k.due_ms, k.case_id LIMIT ");
+        bind_i64(b, query->limit);
         rc = build_prepare(b, tx, &stmt, err);
     }
-    while (!rc && count < limit) {
+    while (!rc && count < query->limit) {
         bool more = false;
         rc = stmt_step(stmt, &more, err);
         if (rc || !more)
             break;
         out[count++] = (struct due_row) {
+            .warn_ms = stmt_i64(stmt, 10),
+            .limit_ms = stmt_i64(stmt, 11),
             .case_id = stmt_i64(stmt, 0),
             .due_ms = stmt_i64(stmt, 1),
             .clock = kept(tx, stmt, 2),

@@ -26,9 +26,16 @@ MUST_CHECK enum err_code inbox_count(struct tx *tx, const struct inbox_query *qu
                                      bool *out_exact, struct err *err);
 
 struct due_row {
-    int64_t case_id, due_ms;
+    int64_t case_id, due_ms, warn_ms, limit_ms;
     struct str clock, clock_state, type, number, title, case_state, level, service_name;
 };
-/* Running and breached clocks of open cases within the reader's scope, next due first. */
-MUST_CHECK enum err_code inbox_due(struct tx *tx, const struct principal *who, int limit, struct due_row *out,
+/* Running and breached clocks of open cases within the reader's scope, due in [from_ms, to_ms), next due
+ * first; with `backwards` the last due first. */
+struct due_query {
+    const struct principal *who;
+    int64_t from_ms, to_ms;
+    bool backwards;
+    int limit;
+};
+MUST_CHECK enum err_code inbox_due(struct tx *tx, const struct due_query *query, struct due_row *out,
                                    int *out_count, struct err *err);

@@ -485,8 +485,34 @@ static enum err_code store_results(struct checks *checks, const struct series_se
     return rc;
 }
 
+struct turns {
+    struct check_turn items[CHECK_TURNS_MAX];
+    int count;
+    bool more;
+};
+
+static void note_turn(struct turns *turns, const struct entry *entry, int64_t node,
+                      const struct collect_result *result)
+{
+    if (turns->count == CHECK_TURNS_MAX) {
+        turns->more = true;
+        return;
+    }
+    const bool up = result->cause == CAUSE_NONE;
+    turns->items[turns->count++] =
+        (struct check_turn) { .id = result->check_id,
+                              .node = node,
+                              .org = entry->info.org,
+                              .subject = entry->info.subject,
+                              .at_ms = result->at_ms,
+                              .state = up                ? CHECK_UP
+                                       : no_data(result) ? CHECK_NO_DATA
+                                                         : CHECK_DOWN,
+                              .cause = up ? "" : COLLECT_CAUSE_NAMES[result->cause] };
+}
+
 static void update_states(struct checks *checks, int64_t node, const struct collect_result *results,
-                          size_t count)
+                          size_t count, struct turns *turns)
 {
     (void)pthread_mutex_lock(&checks->lock);
     for (size_t i = 0; i < count; i++) {
@@ -496,10 +522,23 @@ static void update_states(struct checks *checks, int64_t node, const struct coll
             continue;
         if (!place->seen || (place->last.cause == CAUSE_NONE) != (results[i].cause == CAUSE_NONE))
             place->since_ms = results[i].at_ms;
+        if (!place->seen || place->last.cause != results[i].cause)
+            note_turn(turns, entry, node, &results[i]);
         place->seen = true;
         place->last = results[i];
     }
     (void)pthread_mutex_unlock(&checks->lock);
+}
+
+static void tell_turns(const struct checks *checks, const struct turns *turns)
+{
+    const struct check_turn many = { .cause = "" };
+    if (!checks->config.turned)
+        return;
+    for (int i = 0; i < turns->count; i++)
+        checks->config.turned(checks->config.turned_ctx, &turns->items[i]);
+    if (turns->more)
+        checks->config.turned(checks->config.turned_ctx, &many);
 }
 
 enum err_code checks_take(struct checks *checks, const struct series_sender *sender,
@@ -517,7 +556,9 @@ enum err_code checks_take(struct checks *checks, const struct series_sender *sen
     if (known && before >= sender->sequence)
         from = before - sender->sequence + 1 < count ? (size_t)(before - sender->sequence + 1) : count;
     if (rc != ERR_CONFLICT && from < count) {
-        update_states(checks, sender->node, results + from, count - from);
+        struct turns turns = { .count = 0 };
+        update_states(checks, sender->node, results + from, count - from, &turns);
+        tell_turns(checks, &turns);
         if (checks->config.feed)
             checks->config.feed(checks->config.ctx, sender->node, results + from, count - from);
     }

@@ -18,12 +18,25 @@
 struct checks;
 struct check_info;
 
+/* A change of state, for live pages. */
+#define CHECK_TURNS_MAX 100
+struct check_turn {
+    int64_t id, node, org, subject, at_ms; /* id 0: more changed than are told */
+    enum { CHECK_DOWN, CHECK_UP, CHECK_NO_DATA } state;
+    const char *cause; /* name of it; "" when up */
+};
+
 struct checks_config {
     const struct clock *clock;
     struct series_store *series;
     struct collect *collect; /* of this server; NULL: it runs none */
     /* Results in the order of their instants, after they were stored (or could not be: detection goes on). */
     void (*feed)(void *ctx, int64_t node, const struct collect_result *results, size_t count);
+    /* A check came up or went down at a node, or fails for another cause: after its state was changed, never
+     * under a lock.  At most CHECK_TURNS_MAX of one batch are told by name; then once more with id 0: many.
+     */
+    void (*turned)(void *ctx, const struct check_turn *turn);
+    void *turned_ctx;
     /* A check was added, changed or (`removed`) taken away. */
     void (*changed)(void *ctx, int64_t id, const struct check_info *info, bool removed);
     void *ctx;

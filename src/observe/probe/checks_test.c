@@ -18,6 +18,16 @@ static void on_feed(void *ctx, int64_t node, const struct collect_result *result
         fed[fed_count++] = results[i].at_ms;
 }
 
+static struct check_turn turns[400];
+static int turns_count;
+
+static void on_turn(void *ctx, const struct check_turn *turn)
+{
+    test_ok(ctx == turns, "its own context");
+    if (turns_count < 400)
+        turns[turns_count++] = *turn;
+}
+
 struct room {
     struct series_store *series;
     struct checks *checks;
@@ -32,7 +42,10 @@ static enum err_code open_room(struct room *room, struct disk *disk, struct err 
     fed_count = 0;
     const struct series_config series = { .disk = disk, .dir = room->dir, .clock = &test_clock };
     enum err_code rc = series_open(&series, &room->series, err);
-    const struct checks_config config = { .clock = &test_clock, .series = room->series, .feed = on_feed };
+    const struct checks_config config = {
+        .clock = &test_clock, .series = room->series, .feed = on_feed, .turned = on_turn, .turned_ctx = turns
+    };
+    turns_count = 0;
     return rc ? rc : checks_new(&config, &room->checks, err);
 }
 
@@ -163,6 +176,54 @@ static void test_state_and_sets(void **state)
     checks_remove(room.checks, 1);
     test_ok(checks_state(room.checks, 1, &json, &err) == ERR_NOT_FOUND && checks_count(room.checks) == 1,
             "gone");
+    close_room(&room);
+}
+
+static void send_one(struct checks *checks, int64_t id, int second, enum collect_cause cause)
+{
+    struct collect_result result = { .check_id = id, .at_ms = NOW + second * 1000, .cause = (uint8_t)cause };
+    checks_sink(checks, &result, 1);
+}
+
+/* Live pages hear of each change of state or cause once, and of nothing else. */
+static void test_turns(void **state)
+{
+    (void)state;
+    struct room room = { 0 };
+    struct err err = { 0 };
+    clock_test_init(&test_clock, NOW);
+    teststore_ok(open_room(&room, NULL, &err), &err, "open");
+    teststore_ok(put(room.checks, 1, "[\"1\"]", &err), &err, "check");
+    send_one(room.checks, 1, 1, CAUSE_NONE);
+    send_one(room.checks, 1, 2, CAUSE_NONE);
+    send_one(room.checks, 1, 3, CAUSE_TIMEOUT);
+    send_one(room.checks, 1, 4, CAUSE_TIMEOUT);
+    send_one(room.checks, 1, 5, CAUSE_REFUSED);
+    send_one(room.checks, 1, 4, CAUSE_NONE); /* late: not news */
+    send_one(room.checks, 1, 6, CAUSE_LOCAL);
+    send_one(room.checks, 1, 7, CAUSE_NONE);
+    static const struct {
+        int state;
+        const char *cause;
+    } want[] = { { CHECK_UP, "" },
+                 { CHECK_DOWN, "timeout" },
+                 { CHECK_DOWN, "refused" },
+                 { CHECK_NO_DATA, "local" },
+                 { CHECK_UP, "" } };
+    assert_int_equal(turns_count, 5);
+    for (int i = 0; i < 5; i++)
+        test_ok((int)turns[i].state == want[i].state && strcmp(turns[i].cause, want[i].cause) == 0 &&
+                    turns[i].id == 1,
+                "turn %d: %d %s", i, (int)turns[i].state, turns[i].cause);
+    /* a hundred by name, then that there are more */
+    struct collect_result results[CHECK_TURNS_MAX + 20] = { 0 };
+    for (int i = 0; i < CHECK_TURNS_MAX + 20; i++) {
+        teststore_ok(put(room.checks, 100 + i, "[\"1\"]", &err), &err, "check");
+        results[i] = (struct collect_result) { .check_id = 100 + i, .at_ms = NOW + 9000 };
+    }
+    turns_count = 0;
+    checks_sink(room.checks, results, CHECK_TURNS_MAX + 20);
+    test_ok(turns_count == CHECK_TURNS_MAX + 1 && turns[CHECK_TURNS_MAX].id == 0, "many: %d", turns_count);
     close_room(&room);
 }
 
@@ -308,5 +369,6 @@ static void test_nodes(void **state)
     store_close(store);
 }
 
-TEST_MAIN(TEST(test_each_result_counts_once), TEST(test_state_and_sets), TEST(test_full_disk_still_tells),
-          TEST(test_out_of_memory), TEST(test_results_as_json), TEST(test_nodes))
+TEST_MAIN(TEST(test_each_result_counts_once), TEST(test_state_and_sets), TEST(test_turns),
+          TEST(test_full_disk_still_tells), TEST(test_out_of_memory), TEST(test_results_as_json),
+          TEST(test_nodes))

@@ -86,6 +86,48 @@ export function alarmFrom(raw: Raw): Alarm {
   }
 }
 
+/* A recurring duty of a service as core/services and core/duties tell it. */
+export interface Duty {
+  id: string
+  service: string
+  service_name: string
+  kind: 'inspection' | 'deliverable'
+  name: string
+  interval: string
+  general: boolean
+  state: 'done' | 'due' | 'overdue' | 'event'
+  due_at: string | null
+  open: number /* windows that ended short */
+}
+
+/* A clock that will break next, or broke: core/clocks/due. */
+export interface DueClock {
+  id: string
+  what: string
+  title: string
+  number: string
+  service: string
+  level: string
+  due_at: unknown
+  share: number
+  link: string
+}
+
+export function dueFrom(raw: Raw): DueClock {
+  const one = (raw.case ?? {}) as Raw
+  return {
+    id: `${text(one.id)}/${text(raw.clock)}`,
+    what: text(raw.label ?? raw.clock),
+    title: text(one.title),
+    number: text(one.number),
+    service: text(one.service),
+    level: text(one.level),
+    due_at: raw.due_at,
+    share: Number(raw.share ?? 0),
+    link: `/r/${text(one.type).replace('.', '/')}/${text(one.id)}`,
+  }
+}
+
 /* Root causes first, each with the alarms that are held because its subject is down. */
 export function folded(all: Alarm[]): { one: Alarm; children: Alarm[] }[] {
   const roots = all.filter((one) => one.hold !== 'parent' || !all.some((other) => other !== one && other.hold !== 'parent' && other.subject?.id === one.holdBy))

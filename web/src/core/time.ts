@@ -146,6 +146,11 @@ export function urgency(start: number | null, due: number, now = Date.now()): Ur
   return left <= limit / 4 ? 'soon' : 'calm'
 }
 
+/* The same fractions of a share that is known: 0 at the start, 1 at the deadline. */
+export function shareTone(share: number): Urgency {
+  return share >= 1 ? 'over' : share >= 0.9 ? 'late' : share >= 0.75 ? 'soon' : 'calm'
+}
+
 export function left(due: number, t: Words, now = Date.now()): string {
   return due >= now
     ? t('ui.time.left', { span: duration(due - now, t) })
