@@ -1,5 +1,4 @@
 /* main.c - the subcommands in a table, and nothing else. */
-#include "base/buf.h"
 #include "cmd/commands.h"
 
 #include <signal.h>
@@ -25,26 +24,6 @@ static const struct cmd_entry COMMANDS[] = {
     { "version", cmd_version },
     { 0 },
 };
-
-static enum err_code load_words(struct words *words, struct err *err)
-{
-    for (int lang = 0; lang < LANG__COUNT; lang++) {
-        char name[32], path[2200];
-        (void)snprintf(name, sizeof name, "words/%s.json", lang_name((enum lang)lang));
-        if (!cmd_asset(name, path, sizeof path))
-            return err_set(err, ERR_NOT_FOUND, "file.open", ARG_TEXT("path", name), ARG_TEXT("reason", "?"),
-                           ARG_END);
-        struct buf text;
-        buf_init(&text, (size_t)4 << 20);
-        enum err_code rc = buf_read_file(&text, path, err);
-        if (!rc)
-            rc = words_add(words, (enum lang)lang, buf_get(&text), err);
-        buf_done(&text);
-        if (rc)
-            return rc;
-    }
-    return ERR_OK;
-}
 
 static enum lang terminal_lang(void)
 {
@@ -77,7 +56,7 @@ int main(int argc, char **argv)
         .words = words, .lang = terminal_lang(), .data = "data", .name = argc > 1 ? argv[1] : ""
     };
     cmd_disk(&cmd);
-    if (!words || load_words(words, &err)) {
+    if (!words || cmd_load_words(words, &err)) {
         (void)fputs("bihuan: the files of the program (words/) are missing or damaged\n", stderr);
         words_free(words);
         return CMD_SURROUNDINGS;

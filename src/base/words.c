@@ -4,6 +4,7 @@
 #include "base/json.h"
 
 #include <jansson.h>
+#include <pthread.h>
 
 #define WORDS_BYTES_MAX ((size_t)32 << 20)
 
@@ -18,8 +19,19 @@ struct table {
 };
 
 struct words {
+    pthread_rwlock_t lock;
     struct table tables[LANG__COUNT];
 };
+
+static void read_lock(const struct words *words)
+{
+    (void)pthread_rwlock_rdlock((pthread_rwlock_t *)(uintptr_t)&words->lock);
+}
+
+static void unlock(const struct words *words)
+{
+    (void)pthread_rwlock_unlock((pthread_rwlock_t *)(uintptr_t)&words->lock);
+}
 
 static const char *const NAMES[LANG__COUNT] = { "zh-CN", "en" };
 
@@ -52,20 +64,22 @@ static bool put(struct table *table, struct str key, struct str text)
     if (table->count * 2 >= table->size && !grow(table))
         return false;
     struct entry *slot = find(table, key);
-    if (!slot->key.ptr) {
-        const struct str copy = arena_str(table->arena, key);
-        if (!copy.ptr)
-            return false;
-        slot->key = copy;
-        table->count++;
-    }
-    slot->text = arena_str(table->arena, text);
-    return slot->text.ptr != NULL;
+    if (slot->key.ptr && str_eq(slot->text, text))
+        return true;
+    const struct entry fresh = { slot->key.ptr ? slot->key : arena_str(table->arena, key),
+                                 arena_str(table->arena, text) };
+    if (!fresh.key.ptr || !fresh.text.ptr)
+        return false;
+    table->count += !slot->key.ptr;
+    *slot = fresh;
+    return true;
 }
 
 struct words *words_new(void)
 {
     struct words *words = mem_alloc(1, sizeof *words);
+    if (words)
+        (void)pthread_rwlock_init(&words->lock, NULL);
     for (int i = 0; words && i < LANG__COUNT; i++) {
         words->tables[i].arena = arena_new(WORDS_BYTES_MAX);
         if (!words->tables[i].arena) {
@@ -82,6 +96,8 @@ void words_free(struct words *words)
         mem_free(words->tables[i].slots);
         arena_free(words->tables[i].arena);
     }
+    if (words)
+        (void)pthread_rwlock_destroy(&words->lock);
     mem_free(words);
 }
 
@@ -100,31 +116,42 @@ enum err_code words_add(struct words *words, enum lang lang, struct str json, st
     json_t *value;
     json_object_foreach(root, key, value)
     {
-        if (!json_is_string(value))
+        if (!rc && !json_is_string(value))
             rc = err_set(err, ERR_INVALID, "base.words_value", ARG_TEXT("key", key), ARG_END);
-        else if (!put(&words->tables[lang], str_from(key), json_to_str(value)))
-            rc = err_nomem(err);
-        if (rc)
-            break;
     }
+    (void)pthread_rwlock_wrlock(&words->lock);
+    json_object_foreach(root, key, value)
+    {
+        if (!rc && !put(&words->tables[lang], str_from(key), json_to_str(value)))
+            rc = err_nomem(err);
+    }
+    unlock(words);
     json_decref(root);
     return rc;
 }
 
 bool words_has(const struct words *words, enum lang lang, struct str key)
 {
+    read_lock(words);
     const struct entry *entry = find(&words->tables[lang], key);
-    return entry && entry->key.ptr;
+    const bool has = entry && entry->key.ptr;
+    unlock(words);
+    return has;
 }
 
 struct str words_get(const struct words *words, enum lang lang, struct str key)
 {
+    struct str text = key;
+    read_lock(words);
     for (int i = 0; i < LANG__COUNT; i++) {
         const struct entry *entry = find(&words->tables[((int)lang + i) % LANG__COUNT], key);
-        if (entry && entry->key.ptr)
-            return entry->text;
+        if (entry && entry->key.ptr) {
+            text = entry->text;
+            break;
+        }
     }
-    return key;
+    unlock(words);
+    return text;
 }
 
 static void put_arg(struct buf *out, struct str placeholder, const struct err_arg *args, int args_count)
@@ -200,7 +227,9 @@ void words_each(const struct words *words, enum lang lang,
                 void (*each)(void *arg, struct str key, struct str text), void *arg)
 {
     const struct table *table = &words->tables[lang];
+    read_lock(words);
     for (size_t i = 0; i < table->size; i++)
         if (table->slots[i].key.ptr)
             each(arg, table->slots[i].key, table->slots[i].text);
+    unlock(words);
 }

@@ -1,8 +1,8 @@
 /* words.h - texts by key and language: words/zh-CN.json, words/en.json, and those of packs.
  *
- * A file is one flat JSON object; values may hold {name} placeholders and nothing else.  After loading,
- * words never change, so they need no lock.  The browser has the same formatter and shares its test
- * cases (tests/words-cases.json).  Layer: base. */
+ * A file is one flat JSON object; values may hold {name} placeholders and nothing else.  Files may be added
+ * again while others read (a text that was handed out stays as it was, until words_free()).  The browser has
+ * the same formatter and shares its test cases (tests/words-cases.json).  Layer: base. */
 #pragma once
 #include "base/err.h"
 
@@ -14,8 +14,8 @@ struct words;
 struct words *words_new(void) MUST_CHECK;
 void words_free(struct words *words);
 
-/* Adds one language's JSON text; a key that is there already is replaced.
- * ERR_INVALID with line and column when it is not a flat object of texts; ERR_NOMEM. */
+/* Adds one language's JSON text, whole or not at all; a key that is there already is replaced when its text
+ * is another one. ERR_INVALID with line and column when it is not a flat object of texts; ERR_NOMEM. */
 MUST_CHECK enum err_code words_add(struct words *words, enum lang lang, struct str json, struct err *err);
 
 /* The text of a key; in the other language when it is missing; the key itself when in neither. */

@@ -56,6 +56,14 @@ static void test_fallbacks_and_positions(void **state)
     test_ok(words_add(words, LANG_EN, STR("{\n\"a\": 3 4}"), &err) == ERR_INVALID && err.at.line == 2,
             "bad JSON has a line");
     test_ok(words_add(words, LANG_EN, STR("{\"a\": 3}"), &err) == ERR_INVALID, "only texts");
+    const struct str before = words_get(words, LANG_ZH, STR("a"));
+    test_ok(words_add(words, LANG_ZH, STR("{\"a\":\"\xe4\xb9\x99\",\"b\":3}"), &err) == ERR_INVALID &&
+                str_eq(words_get(words, LANG_ZH, STR("a")), before),
+            "a bad file changes nothing");
+    test_ok(words_add(words, LANG_ZH, STR("{\"a\":\"\xe4\xb9\x99\"}"), &err) == ERR_OK &&
+                str_eq(words_get(words, LANG_ZH, STR("a")), STR("\xe4\xb9\x99")),
+            "a good one does");
+    test_ok(str_eq(before, STR("\xe7\x94\xb2")), "what was handed out stays");
     words_free(words);
     arena_free(arena);
 }

@@ -9,8 +9,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define CONFIG_BYTES_MAX ((size_t)1 << 20)
-
 static enum err_code make_dir(const char *path, struct err *err)
 {
     char part[2048];
@@ -50,7 +48,7 @@ enum err_code app_init(struct app *app, struct cmd *cmd, bool lock, struct err *
     *app = (struct app) {
         .cmd = cmd, .clock = &CLOCK_SYSTEM, .words = cmd->words, .data = cmd->data, .lock_fd = -1
     };
-    app->arena = arena_new(CONFIG_BYTES_MAX);
+    app->arena = arena_new(APP_CONF_BYTES_MAX);
     if (!app->arena)
         return err_nomem(err);
     enum err_code rc = lock ? make_dir(app->data, err) : ERR_OK;
@@ -58,6 +56,8 @@ enum err_code app_init(struct app *app, struct cmd *cmd, bool lock, struct err *
         rc = lock_dir(app, err);
     if (!rc)
         rc = conf_load(app->arena, app->data, &app->conf, NULL, err);
+    if (!rc)
+        app->file = app->conf;
     if (!rc && !cmd->database)
         cmd->database = app->conf.database;
     return rc;
@@ -68,7 +68,9 @@ void app_done(struct app *app)
     if (app->lock_fd >= 0)
         (void)close(app->lock_fd);
     app->lock_fd = -1;
+    arena_free(app->live_arena);
     arena_free(app->arena);
+    app->live_arena = NULL;
     app->arena = NULL;
 }
 

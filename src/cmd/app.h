@@ -42,8 +42,10 @@ struct app {
     struct arena *arena; /* of the configuration: lives as long as the app */
     const struct clock *clock;
     const struct words *words;
-    struct conf conf; /* the file, with the options of the command line over it */
-    const char *data; /* data directory */
+    struct conf conf;         /* the file, with the options of the command line over it */
+    struct conf file;         /* the file as it was read last; of the main thread */
+    struct arena *live_arena; /* of the texts that the last SIGHUP brought; NULL before */
+    const char *data;         /* data directory */
     bool demo;
     int lock_fd;                 /* of DIR/lock, or -1 */
     struct identity_first first; /* of identity_start(): printed once the server listens */
@@ -82,6 +84,8 @@ struct app {
     struct ticker *ticker;
 };
 
+#define APP_CONF_BYTES_MAX ((size_t)1 << 20)
+
 /* One step of starting; stop and reload may be NULL.  start may add routes (http_add_routes on app->http);
  * the server listens after all have started. */
 struct room {
@@ -108,6 +112,7 @@ MUST_CHECK enum err_code files_start(struct app *app, struct err *err);
 void files_stop(struct app *app);
 MUST_CHECK enum err_code packs_start(struct app *app, struct err *err);
 void packs_stop(struct app *app);
+MUST_CHECK enum err_code packs_room_reload(struct app *app, struct err *err); /* their words */
 MUST_CHECK enum err_code entity_start(struct app *app, struct err *err);
 void entity_stop(struct app *app);
 MUST_CHECK enum err_code query_start(struct app *app, struct err *err);

@@ -1,5 +1,6 @@
 /* cmd.c - see cmd.h */
 #include "cmd/cmd.h"
+#include "base/buf.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -31,6 +32,26 @@ bool cmd_asset(const char *name, char *out, size_t size)
     }
     const int wrote = snprintf(out, size, "%s/%s", BIHUAN_ASSETS, name);
     return wrote > 0 && (size_t)wrote < size && access(out, R_OK) == 0;
+}
+
+enum err_code cmd_load_words(struct words *words, struct err *err)
+{
+    for (int lang = 0; lang < LANG__COUNT; lang++) {
+        char name[32], path[2200];
+        (void)snprintf(name, sizeof name, "words/%s.json", lang_name((enum lang)lang));
+        if (!cmd_asset(name, path, sizeof path))
+            return err_set(err, ERR_NOT_FOUND, "file.open", ARG_TEXT("path", name), ARG_TEXT("reason", "?"),
+                           ARG_END);
+        struct buf text;
+        buf_init(&text, (size_t)4 << 20);
+        enum err_code rc = buf_read_file(&text, path, err);
+        if (!rc)
+            rc = words_add(words, (enum lang)lang, buf_get(&text), err);
+        buf_done(&text);
+        if (rc)
+            return rc;
+    }
+    return ERR_OK;
 }
 
 int cmd_fail(const struct cmd *cmd, const struct err *err)

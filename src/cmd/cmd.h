@@ -56,3 +56,5 @@ int cmd_usage(const struct cmd *cmd);
 /* Where the product's own files (words/, packs/, web/) lie: next to the build or installed.
  * `out` gets PREFIX/NAME; false when it is nowhere. */
 bool cmd_asset(const char *name, char *out, size_t size);
+/* Adds words/zh-CN.json and words/en.json; also again, beside readers. */
+MUST_CHECK enum err_code cmd_load_words(struct words *words, struct err *err);

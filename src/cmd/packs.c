@@ -48,10 +48,15 @@ enum err_code packs_start(struct app *app, struct err *err)
         rc = err_set(err, ERR_INVALID, "entity.packs_bad", ARG_INT("n", findings.count + findings.more),
                      ARG_END);
     }
-    /* nobody reads words yet: the server listens when all rooms have started */
     if (!rc)
         rc = packs_words_add(app->packs, (struct words *)(uintptr_t)app->words, err);
     return rc;
+}
+
+/* Types, flows and queries are checked as a whole at the start; words alone may change meanwhile. */
+enum err_code packs_room_reload(struct app *app, struct err *err)
+{
+    return packs_words_read(app->packs, (struct words *)(uintptr_t)app->words, err);
 }
 
 void packs_stop(struct app *app)

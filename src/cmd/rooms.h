@@ -26,6 +26,7 @@ struct series_store *app_series(struct app *app);
 /* rooms_notify.c: behind entity, whose records channels and templates are. */
 MUST_CHECK enum err_code notify_room_start(struct app *app, struct err *err);
 void notify_room_stop(struct app *app);
+MUST_CHECK enum err_code notify_room_reload(struct app *app, struct err *err);
 /* rooms_warn.c: names and relations of subjects; then alarms, routing and the telling of people, before the
  * rooms whose verdicts they hear. */
 MUST_CHECK enum err_code subjects_room_start(struct app *app, struct err *err);

@@ -158,8 +158,10 @@ void settings_room_stop(struct app *app)
 
 static void on_identity_news(void *arg, const struct bus_event *event)
 {
-    (void)event;
-    identity_changed(arg);
+    json_t *json = json_loadb(event->json.ptr, event->json.len, 0, NULL);
+    const char *type = json_string_value(json_object_get(json, "type"));
+    identity_news(arg, str_from(type ? type : ""), event->subject_id);
+    json_decref(json);
 }
 
 enum err_code identity_room_start(struct app *app, struct err *err)

@@ -107,7 +107,9 @@ enum err_code notify_room_start(struct app *app, struct err *err)
                                           .public_url = app->conf.public_url,
                                           .bus = app->bus };
     struct notify_routes *routes = arena_alloc(app->arena, 1, sizeof *routes);
-    enum err_code rc = routes ? notify_new(&config, &app->notify, err) : err_nomem(err);
+    if (!routes)
+        return err_nomem(err);
+    enum err_code rc = notify_new(&config, &app->notify, err);
     if (!rc)
         rc = load(app, false, err);
     if (!rc)
@@ -126,4 +128,11 @@ void notify_room_stop(struct app *app)
 {
     notify_free(app->notify);
     app->notify = NULL;
+}
+
+enum err_code notify_room_reload(struct app *app, struct err *err)
+{
+    (void)err;
+    notify_public_url(app->notify, app->conf.public_url);
+    return ERR_OK;
 }

@@ -62,6 +62,8 @@ static void each_second(struct app *app, int64_t second)
     notify_flush(app->notify);
     if (second % 60 == 0 && audit_checkpoint(app->audit, &err))
         log_err(&err, "audit.checkpoint", "next try in a minute");
+    if (second % 10 == 0 && identity_watch(app->identity, &err))
+        log_err(&err, "identity.watch", "live pages are looked after in ten seconds again");
     if (second % 3600 == 0) {
         if (store_periods_ensure(app->store, &err))
             log_err(&err, "store.periods", "next try in an hour");
@@ -120,14 +122,10 @@ static void ticker_stop(struct app *app)
 
 /* ---- the HTTP server: made early, for rooms add their routes; listens last ---- */
 
-static enum err_code http_open(struct app *app, struct err *err)
+static struct http_config http_config_of(const struct app *app, const char *web_dir)
 {
-    char web[2200];
     const struct conf *conf = &app->conf;
-    const char *web_dir = conf->web;
-    if (!web_dir && cmd_asset("web/dist", web, sizeof web))
-        web_dir = arena_str(app->arena, str_from(web)).ptr;
-    const struct http_config config = {
+    return (struct http_config) {
         .host = conf->host,
         .port = (int)conf->port,
         .web_dir = web_dir,
@@ -148,6 +146,15 @@ static enum err_code http_open(struct app *app, struct err *err)
                     .upload_max = conf->upload_mb << 20,
                     .deadline_ms = (int)conf->deadline_s * 1000 },
     };
+}
+
+static enum err_code http_open(struct app *app, struct err *err)
+{
+    char web[2200];
+    const char *web_dir = app->conf.web;
+    if (!web_dir && cmd_asset("web/dist", web, sizeof web))
+        web_dir = arena_str(app->arena, str_from(web)).ptr;
+    const struct http_config config = http_config_of(app, web_dir);
     const enum err_code rc = http_new(&config, &app->http, err);
     return rc ? rc : http_add_routes(app->http, CORE_ROUTES, app, err);
 }
@@ -200,7 +207,8 @@ static void listen_stop(struct app *app)
 
 static enum err_code listen_reload(struct app *app, struct err *err)
 {
-    return http_reload(app->http, err);
+    const struct http_config config = http_config_of(app, app->conf.web);
+    return http_reload(app->http, &config, err);
 }
 
 /* What subcommands may ask a running server; one table a file. */
@@ -224,12 +232,12 @@ static const struct room ROOMS[] = {
     { "identity", identity_room_start,   identity_room_stop,   NULL },
     { "jobs",     jobs_room_start,  jobs_room_stop, NULL },
     { "files",    files_start,      files_stop,     NULL },
-    { "packs",    packs_start,      packs_stop,     NULL },
+    { "packs",    packs_start,      packs_stop,     packs_room_reload },
     { "decision", decision_start,   decision_stop,  NULL },
     { "entity",   entity_start,     entity_stop,    NULL },
     { "rekey",    rekey_room_start, NULL,           rekey_room_reload },
     { "query",    query_start,      query_stop,     NULL },
-    { "notify",   notify_room_start, notify_room_stop, NULL },
+    { "notify",   notify_room_start, notify_room_stop, notify_room_reload },
     { "handle",   handle_room_start, handle_room_stop, NULL }, /* hears of alarms: before they begin */
     { "subjects", subjects_room_start, subjects_room_stop, NULL },
     { "warn",     warn_room_start,  warn_room_stop, NULL },
@@ -277,6 +285,8 @@ static bool read_options(struct app *app, struct cmd *cmd, int argc, char **argv
     return true;
 }
 
+/* ---- the life ---- */
+
 static void set_log_level(const char *name)
 {
     static const char *const names[LOG__COUNT] = { "debug", "info", "warn", "error" };
@@ -285,10 +295,43 @@ static void set_log_level(const char *name)
             log_level_set((enum log_level)level);
 }
 
-/* ---- the life ---- */
+static void tell_difference(void *arg, const char *name, bool live)
+{
+    (void)arg;
+    if (live)
+        log_line(LOG_INFO, "serve.conf_changed", "%s", name);
+    else
+        log_line(LOG_WARN, "serve.conf_restart", "%s is another one in bihuan.conf: needs a restart", name);
+}
+
+/* The file is compared with what it was, so that options of the command line go on winning over it. */
+static enum err_code reload_conf(struct app *app, struct err *err)
+{
+    struct conf fresh;
+    struct arena *arena = arena_new(APP_CONF_BYTES_MAX);
+    if (!arena)
+        return err_nomem(err);
+    const enum err_code rc = conf_load(arena, app->data, &fresh, NULL, err);
+    if (rc) {
+        arena_free(arena);
+        return rc;
+    }
+    conf_compare(&app->file, &fresh, tell_difference, NULL);
+    conf_take_live(&app->file, &fresh);
+    conf_take_live(&app->conf, &fresh);
+    arena_free(app->live_arena); /* of the last reload: nothing points there now */
+    app->live_arena = arena;
+    set_log_level(app->conf.log_level);
+    return ERR_OK;
+}
 
 static void reload(struct app *app)
 {
+    struct err failed;
+    if (reload_conf(app, &failed))
+        log_err(&failed, "serve.reload", "bihuan.conf: what it said before holds");
+    else if (cmd_load_words((struct words *)(uintptr_t)app->words, &failed))
+        log_err(&failed, "serve.reload", "words: some stay as they were");
     for (int i = 0; i < ROOMS_COUNT; i++) {
         struct err err;
         if (ROOMS[i].reload && ROOMS[i].reload(app, &err))

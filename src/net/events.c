@@ -199,15 +199,14 @@ void events_tick(struct events *events)
     const struct http_hooks *hooks = &events->server->config.hooks;
     (void)pthread_mutex_lock(&events->lock);
     for (struct listener *one = events->first; one; one = one->next) {
-        if (--one->beat > 0)
-            continue;
-        one->beat = BEAT_S;
         if (hooks->alive && !hooks->alive(hooks->ctx, one->who))
             one->ended = true;
-        if (one->ended)
+        if (one->ended) {
             wake(one);
-        else
+        } else if (--one->beat <= 0) {
+            one->beat = BEAT_S;
             queue_event(one, STR(": beat\n\n"));
+        }
     }
     (void)pthread_mutex_unlock(&events->lock);
 }

@@ -4,6 +4,7 @@
 #include "crypto/digest.h"
 #include "store/store.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -13,6 +14,7 @@
 static enum err_code admit(struct exchange *x, struct err *err);
 static enum err_code check_in_time(struct exchange *x, struct err *err);
 static bool replay(struct exchange *x, struct err *err, enum err_code *out_rc);
+static void keep_answer(struct exchange *x, bool succeeded);
 static void compress_body(struct exchange *x);
 
 /* ---- the two steps ---- */
@@ -39,21 +41,17 @@ void exchange_run(struct exchange *x)
         rc = err.code;
     }
     if (!rc && !replay(x, &err, &rc)) {
+        assert(x->match.route); /* else admit() has refused it */
         rc = x->match.route->fn(&x->req, &x->reply, &err);
         if (!rc && x->reply.body.len && !x->reply.body.ptr)
             rc = err_nomem(&err);
     }
-    if (rc) {
+    if (rc)
         exchange_fail(x, &err);
-    } else {
+    if (x->idem)
+        keep_answer(x, !rc);
+    if (!rc)
         compress_body(x);
-    }
-    const struct http_hooks *hooks = &x->req.server->config.hooks;
-    if (x->idem) {
-        const bool keep = x->reply.status < 500 && x->reply.fd < 0 && !x->listener;
-        hooks->idem_end(hooks->ctx, &x->req, x->idem_key, keep && !rc ? x->reply.status : 0, x->reply.body);
-        x->idem = false;
-    }
     store_deadline_set(0);
 }
 
@@ -110,25 +108,92 @@ static enum err_code admit(struct exchange *x, struct err *err)
 
 /* ---- Idempotency-Key ---- */
 
-static struct str body_digest(struct exchange *x)
+static void digest_text(struct digester *digester, struct str text)
 {
-    struct buf all;
+    const uint64_t len = text.len; /* so that no two parts can be taken for one */
+    digester_add(digester, &len, sizeof len);
+    digester_add(digester, text.ptr ? text.ptr : "", text.len);
+}
+
+static void digest_query(void *arg, struct str name, struct str text)
+{
+    digest_text(arg, name);
+    digest_text(arg, text);
+}
+
+static bool digest_file(struct digester *digester, const struct upload *part)
+{
+    char bytes[16384];
+    int64_t at = 0;
+    digest_text(digester, part->name);
+    digest_text(digester, part->file_name);
+    while (at < part->size) {
+        const ssize_t got = pread(part->fd, bytes, sizeof bytes, at);
+        if (got <= 0)
+            return false;
+        digester_add(digester, bytes, (size_t)got);
+        at += got;
+    }
+    return true;
+}
+
+static struct str request_digest(struct exchange *x)
+{
     unsigned char sum[DIGEST_SIZE];
     char hex[DIGEST_HEX_SIZE];
-    buf_init(&all, x->body.len + 8192);
-    buf_str(&all, x->req.method);
-    buf_char(&all, ' ');
-    buf_str(&all, x->req.path);
-    buf_char(&all, ' ');
-    buf_str(&all, buf_get(&x->body));
-    const bool failed = all.failed != ERR_OK;
-    if (!failed)
-        digest(DIGEST_SHA256, buf_get(&all), sum);
-    buf_done(&all);
-    if (failed)
+    struct digester *digester = digester_new(DIGEST_SHA256);
+    if (!digester)
         return (struct str) { 0 };
+    digest_text(digester, x->req.method);
+    digest_text(digester, x->req.path);
+    request_query_each(&x->req, digest_query, digester);
+    digest_text(digester, buf_get(&x->body));
+    for (int i = 0; i < x->parts_count; i++)
+        if (!digest_file(digester, &x->parts[i])) {
+            digester_free(digester);
+            return (struct str) { 0 };
+        }
+    digester_end(digester, sum);
     hex_put(sum, sizeof sum, hex);
     return arena_str(x->req.arena, str_from(hex));
+}
+
+/* The stored lines become the reply's headers again; a text of ours, so nothing is checked twice. */
+static void take_headers(struct exchange *x, struct str lines)
+{
+    struct str line, name;
+    while (str_cut(&lines, '\n', &line) && x->reply.header_count < REPLY_HEADERS_MAX - 3) {
+        struct str value = line;
+        (void)str_cut(&value, ':', &name);
+        name = arena_str(x->req.arena, name);
+        value = arena_str(x->req.arena, str_trim(value));
+        if (!name.len || !name.ptr || !value.ptr)
+            continue;
+        if (str_eq(name, STR("Content-Type")))
+            x->reply.content_type = value.ptr;
+        else
+            reply_header(&x->reply, name.ptr, value);
+    }
+}
+
+static void keep_answer(struct exchange *x, bool succeeded)
+{
+    const struct http_hooks *hooks = &x->req.server->config.hooks;
+    const struct reply *reply = &x->reply;
+    const bool keep = succeeded && reply->status < 500 && reply->fd < 0 && !x->listener;
+    struct buf lines;
+    buf_init(&lines, 16384);
+    if (keep && reply->content_type)
+        buf_printf(&lines, "Content-Type: %s\n", reply->content_type);
+    for (int i = 0; keep && i < reply->header_count; i++)
+        if (strcmp(reply->headers[i].name, "Set-Cookie") != 0)
+            buf_printf(&lines, "%s: %.*s\n", reply->headers[i].name, STR_ARG(reply->headers[i].value));
+    const struct http_answer answer = { .status = keep && !lines.failed ? reply->status : 0,
+                                        .headers = buf_get(&lines),
+                                        .body = reply->body };
+    hooks->idem_end(hooks->ctx, &x->req, x->idem_key, &answer);
+    x->idem = false;
+    buf_done(&lines);
 }
 
 /* True when the answer is there already (or an error): the handler must not run. */
@@ -144,17 +209,17 @@ static bool replay(struct exchange *x, struct err *err, enum err_code *out_rc)
         *out_rc = err_set(err, ERR_LIMIT, "http.idempotency_long", ARG_INT("max", 200), ARG_END);
         return true;
     }
-    const struct str digest = body_digest(x);
+    const struct str digest = request_digest(x);
     bool found = false;
-    int status = 200;
-    struct str body = { 0 };
-    *out_rc = digest.ptr ? hooks->idem_begin(hooks->ctx, &x->req, key, digest, &found, &status, &body, err)
+    struct http_answer answer = { 0 };
+    *out_rc = digest.ptr ? hooks->idem_begin(hooks->ctx, &x->req, key, digest, &found, &answer, err)
                          : err_nomem(err);
     if (*out_rc)
         return true;
     if (found) {
-        reply_json_text(&x->reply, body);
-        x->reply.status = status;
+        reply_bytes(&x->reply, NULL, answer.body);
+        take_headers(x, answer.headers);
+        x->reply.status = answer.status;
         reply_header(&x->reply, "Idempotency-Replayed", STR("true"));
         return true;
     }

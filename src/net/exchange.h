@@ -81,7 +81,11 @@ struct http_server {
     struct statics *statics;
     struct events *events;
     struct MHD_Daemon *daemon;
+    pthread_rwlock_t live_lock; /* of the next three, which http_reload() changes */
     struct cidr_list proxies, metrics_from;
+    char *metrics_token; /* owned */
+    _Atomic int64_t body_max, upload_max;
+    _Atomic int deadline_ms;
     struct tls *tls; /* NULL: plain */
     int listen_fd, port;
     bool stopped; /* the daemon listens no more */
@@ -120,6 +124,10 @@ static inline void link_enter(const struct http_server *server, struct link *lin
     atomic_store(&link->state, (int)state);
 }
 
+/* Is this address one of a proxy whose X-Forwarded-* are believed?  May this request read /metrics? */
+bool server_trusts(struct http_server *server, struct str address);
+bool server_shows_metrics(struct http_server *server, const struct request *req);
+
 /* exchange.c: the worker's side.  ask: who, permission; run: ask (unless done) and the handler. */
 void exchange_ask(struct exchange *x);
 void exchange_run(struct exchange *x);
@@ -143,7 +151,8 @@ void response_secure(struct MHD_Response *response, bool secure);
 /* tls.c: certificate and key, read anew on reload; connections that stand keep the old one. */
 MUST_CHECK enum err_code tls_new(const char *cert_file, const char *key_file, struct tls **out,
                                  struct err *err);
-MUST_CHECK enum err_code tls_reload(struct tls *tls, struct err *err);
+MUST_CHECK enum err_code tls_reload(struct tls *tls, const char *cert_file, const char *key_file,
+                                    struct err *err);
 void tls_free(struct tls *tls);
 /* For MHD_OPTION_HTTPS_CERT_CALLBACK; MHD gives it no argument, so there is one TLS server a process. */
 void *tls_callback(struct tls *tls);

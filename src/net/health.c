@@ -65,21 +65,10 @@ static uint64_t resident_bytes(void)
     return (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-static bool may_read_metrics(const struct request *req)
-{
-    const struct http_server *server = req->server;
-    if (cidr_list_has(&server->metrics_from, req->remote))
-        return true;
-    const char *token = server->config.metrics_token;
-    const struct str given = request_header(req, "Authorization");
-    return token && *token && str_starts(given, STR("Bearer ")) &&
-           str_eq(str_slice(given, 7, given.len), str_from(token));
-}
-
 static enum err_code metrics(struct request *req, struct reply *reply, struct err *err)
 {
     struct http_server *server = req->server;
-    if (!may_read_metrics(req))
+    if (!server_shows_metrics(server, req))
         return err_set(err, ERR_FORBIDDEN, "http.metrics_forbidden", ARG_END);
     struct buf out;
     buf_init(&out, (size_t)4 << 20);

@@ -207,6 +207,13 @@ struct http_limits {
 };
 extern const struct http_limits HTTP_LIMITS;
 
+/* An answer that is kept, to be given again as it was. */
+struct http_answer {
+    int status;
+    struct str headers; /* lines "Name: value\n": Content-Type, Location, ETag ...; never a cookie */
+    struct str body;
+};
+
 /* What net asks of those above.  All may be called from several workers at once. */
 struct http_hooks {
     void *ctx;
@@ -221,14 +228,15 @@ struct http_hooks {
     bool (*csrf)(void *ctx, const void *who, struct str token);
     /* What stands before anything else (a password to change): ERR_OK or an error for 403. */
     enum err_code (*early)(void *ctx, const void *who, struct err *err);
-    /* Is a listener's session still good?  Asked every 15 s. */
+    /* Is a listener's session still good?  Asked every second: must not wait for anything. */
     bool (*alive)(void *ctx, const void *who);
-    /* Idempotency-Key on POST.  begin: `digest` is of method, path and body.  *out_found true: the stored
-     * answer is in *out_status and *out_body.  Another digest under the key: ERR_INVALID (422); running now:
-     * ERR_CONFLICT.  end: keeps the answer (status < 500), or forgets the key when `status` is 0. */
+    /* Idempotency-Key on POST.  begin: `digest` is of method, path, query and body (files too).  *out_found
+     * true: the stored answer is in *out, in the request's arena.  Another digest under the key: ERR_INVALID
+     * (422); running now: ERR_CONFLICT.  end: keeps the answer of what succeeded, or forgets the key when its
+     * status is 0. */
     enum err_code (*idem_begin)(void *ctx, const struct request *req, struct str key, struct str digest,
-                                bool *out_found, int *out_status, struct str *out_body, struct err *err);
-    void (*idem_end)(void *ctx, const struct request *req, struct str key, int status, struct str body);
+                                bool *out_found, struct http_answer *out, struct err *err);
+    void (*idem_end)(void *ctx, const struct request *req, struct str key, const struct http_answer *answer);
     void *health_ctx; /* of the two below */
     /* Further lines for /metrics (Prometheus text); may be NULL. */
     void (*metrics)(void *ctx, struct buf *out);
@@ -266,8 +274,12 @@ const char *http_address(const struct http_server *server);
 void http_ready(struct http_server *server, bool ready);
 /* Stops listening, ends live events, answers what runs, at most `wait_ms`; then closes. */
 void http_drain(struct http_server *server, int wait_ms);
-/* Reads the TLS files anew; connections that stand keep what they have.  On failure the old ones stay. */
-MUST_CHECK enum err_code http_reload(struct http_server *server, struct err *err);
+/* Takes of `config` what may change while running (proxies, metrics_from, metrics_token, body_max,
+ * upload_max, deadline_ms; all copied), and reads the TLS files anew, also from another path; connections
+ * that stand keep the pair they have.  Whether there is TLS at all does not change.  On failure everything
+ * stays as it was. */
+MUST_CHECK enum err_code http_reload(struct http_server *server, const struct http_config *config,
+                                     struct err *err);
 /* Drains first when that was not done.  Accepts NULL. */
 void http_free(struct http_server *server);
 

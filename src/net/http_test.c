@@ -59,11 +59,11 @@ static bool csrf(void *ctx, const void *one, struct str token)
     return str_eq(token, STR("token"));
 }
 
-static char kept_key[64], kept_digest[128], kept_body[256];
+static char kept_key[64], kept_digest[128], kept_body[8192], kept_headers[256];
 static int kept_status;
 
 static enum err_code idem_begin(void *ctx, const struct request *req, struct str key, struct str digest,
-                                bool *out_found, int *out_status, struct str *out_body, struct err *err)
+                                bool *out_found, struct http_answer *out, struct err *err)
 {
     (void)ctx;
     (void)req;
@@ -75,18 +75,18 @@ static enum err_code idem_begin(void *ctx, const struct request *req, struct str
     if (!str_eq(digest, str_from(kept_digest)))
         return err_set(err, ERR_INVALID, "http.findings", ARG_END);
     *out_found = true;
-    *out_status = kept_status;
-    *out_body = str_from(kept_body);
+    *out = (struct http_answer) { kept_status, str_from(kept_headers), str_from(kept_body) };
     return ERR_OK;
 }
 
-static void idem_end(void *ctx, const struct request *req, struct str key, int status, struct str body)
+static void idem_end(void *ctx, const struct request *req, struct str key, const struct http_answer *answer)
 {
     (void)ctx;
     (void)req;
     (void)key;
-    kept_status = status;
-    (void)snprintf(kept_body, sizeof kept_body, "%.*s", STR_ARG(body));
+    kept_status = answer->status;
+    (void)snprintf(kept_headers, sizeof kept_headers, "%.*s", STR_ARG(answer->headers));
+    (void)snprintf(kept_body, sizeof kept_body, "%.*s", STR_ARG(answer->body));
 }
 
 /* ---- routes ---- */
@@ -116,6 +116,17 @@ static enum err_code create(struct request *req, struct reply *reply, struct err
                       json_pack("{s:s%,s:I,s:b}", "text", note.text.ptr, note.text.len, "count", note.count,
                                 "given", note.on_given),
                       err);
+}
+
+/* An answer that is worth compressing. */
+static enum err_code answer_long(struct request *req, struct reply *reply, struct err *err)
+{
+    (void)req;
+    json_t *list = json_array();
+    for (int i = 0; i < 1000; i++)
+        (void)json_array_append_new(list, json_integer(i));
+    atomic_fetch_add(&runs, 1);
+    return reply_json(reply, list, err);
 }
 
 static enum err_code show(struct request *req, struct reply *reply, struct err *err)
@@ -186,6 +197,7 @@ static enum err_code nothing(struct request *req, struct reply *reply, struct er
 
 static const struct route ROUTES[] = {
     { "POST", "/api/v1/notes", "*", create, 0 },
+    { "POST", "/api/v1/long", "*", answer_long, 0 },
     { "GET", "/api/v1/notes/{id}", "*", show, 0 },
     { "PATCH", "/api/v1/notes/{id}", "*", change, 0 },
     { "GET", "/api/v1/notes/big", "*", big, 0 },
@@ -368,9 +380,25 @@ static void test_idempotency(void **state)
     answer = ask("POST", "/api/v1/notes", JSON "Idempotency-Key: k1\r\n", "{\"text\":\"one\"}");
     test_ok(status(answer) == 201 && strstr(answer, "Idempotency-Replayed") && strstr(answer, "one"),
             "again: %s", answer);
+    test_ok(strstr(answer, "Location: /api/v1/notes/1\r\n") &&
+                strstr(answer, "Content-Type: application/json"),
+            "with the headers of the first: %s", answer);
     test_ok(atomic_load(&runs) == before + 1, "ran once");
+    answer = ask("POST", "/api/v1/notes?dry=1", JSON "Idempotency-Key: k1\r\n", "{\"text\":\"one\"}");
+    test_ok(status(answer) == 422, "another query: %s", answer);
     answer = ask("POST", "/api/v1/notes", JSON "Idempotency-Key: k1\r\n", "{\"text\":\"two\"}");
     test_ok(status(answer) == 422, "another body: %s", answer);
+    answer = ask("POST", "/api/v1/long", JSON "Idempotency-Key: k2\r\nAccept-Encoding: gzip\r\n", "{}");
+    test_ok(status(answer) == 200 && strstr(answer, "Content-Encoding: gzip"), "compressed: %.200s", answer);
+    answer = ask("POST", "/api/v1/long", JSON "Idempotency-Key: k2\r\n", "{}");
+    test_ok(status(answer) == 200 && strstr(answer, "Idempotency-Replayed") && strstr(answer, "[0,1,2") &&
+                !strstr(answer, "Content-Encoding"),
+            "is kept as it was before: %.200s", answer);
+    test_ok(atomic_load(&runs) == before + 2, "ran once");
+    answer = ask("POST", "/api/v1/upload", AUTH "Idempotency-Key: k3\r\nContent-Type: text/csv\r\n", "a,b");
+    test_ok(status(answer) == 200, "a file: %s", answer);
+    answer = ask("POST", "/api/v1/upload", AUTH "Idempotency-Key: k3\r\nContent-Type: text/csv\r\n", "a,c");
+    test_ok(status(answer) == 422, "another file: %s", answer);
 }
 
 static void test_too_large(void **state)

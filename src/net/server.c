@@ -7,6 +7,7 @@
  *    answered at once.
  * 3. A link's descriptor is only shut down under links_lock, and leaves the list before it is closed. */
 #include "net/exchange.h"
+#include "crypto/digest.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -203,8 +204,8 @@ static struct str remote_of(struct exchange *x)
     char text[46];
     address_text(info ? info->client_addr : NULL, text);
     struct str remote = arena_str(x->req.arena, str_from(text));
-    const struct cidr_list *proxies = &x->req.server->proxies;
-    if (!cidr_list_has(proxies, remote))
+    struct http_server *server = x->req.server;
+    if (!server_trusts(server, remote))
         return remote;
     x->req.secure =
         x->req.secure || str_eq_nocase(request_header(&x->req, "X-Forwarded-Proto"), STR("https"));
@@ -216,7 +217,7 @@ static struct str remote_of(struct exchange *x)
         const struct str one = str_trim(str_slice(list, at, list.len));
         if (one.len && one.len < 46)
             remote = one;
-        if (!cidr_list_has(proxies, remote) || !at)
+        if (!server_trusts(server, remote) || !at)
             break;
         list = str_slice(list, 0, at - 1);
     }
@@ -369,7 +370,7 @@ static enum MHD_Result to_worker(struct exchange *x, enum phase phase, pool_fn j
     x->phase = phase;
     const bool is_long = x->match.route && x->match.route->flags & ROUTE_LONG;
     x->req.deadline_ms =
-        server_mono(server) + (is_long ? server->limits.long_ms : server->limits.deadline_ms);
+        server_mono(server) + (is_long ? server->limits.long_ms : atomic_load(&server->deadline_ms));
     link_enter(server, x->link, LINK_WORK);
     MHD_suspend_connection(x->connection);
     pool_push(server->pool, job, x);
@@ -406,11 +407,11 @@ static enum MHD_Result answer_page(struct exchange *x)
 
 static int64_t body_limit(const struct exchange *x)
 {
-    const struct http_limits *limits = &x->req.server->limits;
+    struct http_server *server = x->req.server;
     const unsigned flags = x->match.route ? x->match.route->flags : 0;
-    return flags & ROUTE_UPLOAD  ? limits->upload_max
-           : flags & ROUTE_LARGE ? (int64_t)limits->large_max
-                                 : (int64_t)limits->body_max;
+    return flags & ROUTE_UPLOAD  ? atomic_load(&server->upload_max)
+           : flags & ROUTE_LARGE ? (int64_t)server->limits.large_max
+                                 : atomic_load(&server->body_max);
 }
 
 /* The headers are there. */
@@ -581,6 +582,54 @@ static void take_defaults(struct http_limits *limits)
 #undef TAKE
 }
 
+/* What may change while running: all of it or nothing. */
+static enum err_code take_live(struct http_server *server, const struct http_config *config, struct err *err)
+{
+    struct cidr_list proxies, metrics_from;
+    struct http_limits limits = config->limits;
+    const char *from = config->metrics_from ? config->metrics_from : "127.0.0.0/8,::1";
+    const char *text = config->metrics_token;
+    char *token = NULL;
+    enum err_code rc = cidr_list_parse(str_from(config->proxies ? config->proxies : ""), &proxies, err);
+    if (!rc)
+        rc = cidr_list_parse(str_from(from), &metrics_from, err);
+    if (!rc && text && *text && !(token = mem_copy(text, strlen(text))))
+        rc = err_nomem(err);
+    if (rc)
+        return rc;
+    take_defaults(&limits);
+    (void)pthread_rwlock_wrlock(&server->live_lock);
+    char *old = server->metrics_token;
+    server->proxies = proxies;
+    server->metrics_from = metrics_from;
+    server->metrics_token = token;
+    (void)pthread_rwlock_unlock(&server->live_lock);
+    mem_free(old);
+    atomic_store(&server->body_max, (int64_t)limits.body_max);
+    atomic_store(&server->upload_max, limits.upload_max);
+    atomic_store(&server->deadline_ms, limits.deadline_ms);
+    return ERR_OK;
+}
+
+bool server_trusts(struct http_server *server, struct str address)
+{
+    (void)pthread_rwlock_rdlock(&server->live_lock);
+    const bool trusted = cidr_list_has(&server->proxies, address);
+    (void)pthread_rwlock_unlock(&server->live_lock);
+    return trusted;
+}
+
+bool server_shows_metrics(struct http_server *server, const struct request *req)
+{
+    const struct str given = request_header(req, "Authorization");
+    (void)pthread_rwlock_rdlock(&server->live_lock);
+    bool shown = cidr_list_has(&server->metrics_from, req->remote);
+    if (!shown && server->metrics_token && str_starts(given, STR("Bearer ")))
+        shown = crypto_equal(str_slice(given, 7, given.len), str_from(server->metrics_token));
+    (void)pthread_rwlock_unlock(&server->live_lock);
+    return shown;
+}
+
 enum err_code http_new(const struct http_config *config, struct http_server **out_server, struct err *err)
 {
     struct http_server *server = mem_alloc(1, sizeof *server);
@@ -593,11 +642,8 @@ enum err_code http_new(const struct http_config *config, struct http_server **ou
     (void)pthread_mutex_init(&server->links_lock, NULL);
     (void)pthread_mutex_init(&server->guard_lock, NULL);
     (void)pthread_cond_init(&server->guard_wake, NULL);
-    const char *from = config->metrics_from ? config->metrics_from : "127.0.0.0/8,::1";
-    enum err_code rc =
-        cidr_list_parse(str_from(config->proxies ? config->proxies : ""), &server->proxies, err);
-    if (!rc)
-        rc = cidr_list_parse(str_from(from), &server->metrics_from, err);
+    (void)pthread_rwlock_init(&server->live_lock, NULL);
+    enum err_code rc = take_live(server, config, err);
     if (!rc) {
         server->router = router_new();
         server->events = events_new(server);
@@ -779,9 +825,12 @@ void http_drain(struct http_server *server, int wait_ms)
         (void)nanosleep(&(struct timespec) { .tv_nsec = 10000000 }, NULL);
 }
 
-enum err_code http_reload(struct http_server *server, struct err *err)
+enum err_code http_reload(struct http_server *server, const struct http_config *config, struct err *err)
 {
-    return server->tls ? tls_reload(server->tls, err) : ERR_OK;
+    enum err_code rc = ERR_OK;
+    if (server->tls && config->tls_cert_file && config->tls_key_file)
+        rc = tls_reload(server->tls, config->tls_cert_file, config->tls_key_file, err);
+    return rc ? rc : take_live(server, config, err);
 }
 
 void http_free(struct http_server *server)
@@ -807,6 +856,10 @@ void http_free(struct http_server *server)
     router_free(server->router);
     statics_free(server->statics);
     tls_free(server->tls);
+    if (server->metrics_token)
+        explicit_bzero(server->metrics_token, strlen(server->metrics_token));
+    mem_free(server->metrics_token);
+    (void)pthread_rwlock_destroy(&server->live_lock);
     (void)pthread_mutex_destroy(&server->links_lock);
     (void)pthread_mutex_destroy(&server->guard_lock);
     (void)pthread_cond_destroy(&server->guard_wake);

@@ -19,7 +19,6 @@ struct pair {
 };
 
 struct tls {
-    char *cert_file, *key_file;
     pthread_mutex_t lock;
     struct pair *pairs[RELOADS_MAX]; /* the last one is in use */
     int count;
@@ -44,14 +43,15 @@ static void pair_free(struct pair *pair)
     mem_free(pair);
 }
 
-static enum err_code read_pair(const struct tls *tls, struct pair *pair, struct err *err)
+static enum err_code read_pair(const char *cert_file, const char *key_file, struct pair *pair,
+                               struct err *err)
 {
     struct buf cert, key;
     buf_init(&cert, FILE_MAX);
     buf_init(&key, FILE_MAX);
-    enum err_code rc = buf_read_file(&cert, tls->cert_file, err);
+    enum err_code rc = buf_read_file(&cert, cert_file, err);
     if (!rc)
-        rc = buf_read_file(&key, tls->key_file, err);
+        rc = buf_read_file(&key, key_file, err);
     if (!rc) {
         const gnutls_datum_t cert_text = { (unsigned char *)cert.ptr, (unsigned)cert.len };
         const gnutls_datum_t key_text = { (unsigned char *)key.ptr, (unsigned)key.len };
@@ -60,11 +60,11 @@ static enum err_code read_pair(const struct tls *tls, struct pair *pair, struct 
                                                        GNUTLS_X509_CRT_LIST_FAIL_IF_UNSORTED);
         pair->count = failed < 0 ? 0 : count;
         if (failed < 0)
-            rc = bad(err, tls->cert_file, failed);
+            rc = bad(err, cert_file, failed);
         else if ((failed = gnutls_privkey_init(&pair->key)) < 0 ||
                  (failed =
                       gnutls_privkey_import_x509_raw(pair->key, &key_text, GNUTLS_X509_FMT_PEM, NULL, 0)) < 0)
-            rc = bad(err, tls->key_file, failed);
+            rc = bad(err, key_file, failed);
     }
     if (key.ptr)
         explicit_bzero(key.ptr, key.len);
@@ -75,7 +75,7 @@ static enum err_code read_pair(const struct tls *tls, struct pair *pair, struct 
 
 /* A signature made with the key must be good under the certificate: a pair that does not fit would only show
  * at the first handshake. */
-static enum err_code check_pair(const struct tls *tls, const struct pair *pair, struct err *err)
+static enum err_code check_pair(const char *key_file, const struct pair *pair, struct err *err)
 {
     static unsigned char text[] = "bihuan";
     const gnutls_datum_t data = { text, sizeof text };
@@ -86,17 +86,17 @@ static enum err_code check_pair(const struct tls *tls, const struct pair *pair, 
     if (failed >= 0)
         failed = gnutls_pubkey_verify_data2(pair->chain[0].pubkey, sign, 0, &data, &signature);
     gnutls_free(signature.data);
-    return failed < 0 ? bad(err, tls->key_file, failed) : ERR_OK;
+    return failed < 0 ? bad(err, key_file, failed) : ERR_OK;
 }
 
-enum err_code tls_reload(struct tls *tls, struct err *err)
+enum err_code tls_reload(struct tls *tls, const char *cert_file, const char *key_file, struct err *err)
 {
     struct pair *pair = mem_alloc(1, sizeof *pair);
     if (!pair)
         return err_nomem(err);
-    enum err_code rc = read_pair(tls, pair, err);
+    enum err_code rc = read_pair(cert_file, key_file, pair, err);
     if (!rc)
-        rc = check_pair(tls, pair, err);
+        rc = check_pair(key_file, pair, err);
     (void)pthread_mutex_lock(&tls->lock);
     if (!rc && tls->count == RELOADS_MAX)
         rc = err_set(err, ERR_LIMIT, "net.tls_reloads", ARG_INT("max", RELOADS_MAX), ARG_END);
@@ -114,9 +114,7 @@ enum err_code tls_new(const char *cert_file, const char *key_file, struct tls **
     if (!tls)
         return err_nomem(err);
     (void)pthread_mutex_init(&tls->lock, NULL);
-    tls->cert_file = mem_copy(cert_file, strlen(cert_file));
-    tls->key_file = mem_copy(key_file, strlen(key_file));
-    const enum err_code rc = tls->cert_file && tls->key_file ? tls_reload(tls, err) : err_nomem(err);
+    const enum err_code rc = tls_reload(tls, cert_file, key_file, err);
     if (rc)
         tls_free(tls);
     else
@@ -133,8 +131,6 @@ void tls_free(struct tls *tls)
     for (int i = 0; i < tls->count; i++)
         pair_free(tls->pairs[i]);
     (void)pthread_mutex_destroy(&tls->lock);
-    mem_free(tls->cert_file);
-    mem_free(tls->key_file);
     mem_free(tls);
 }
 

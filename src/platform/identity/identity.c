@@ -1,4 +1,5 @@
-/* identity.c - sessions and rights in memory, what the HTTP server asks, the first start.
+/* identity.c - sessions and rights in memory, what the HTTP server asks; live.c has the principals
+ * themselves, idem.c the kept answers, start.c the first start.
  *
  * Invariants:
  * 1. A held principal never changes; its references are counted, the table has one.
@@ -13,10 +14,8 @@
 #include <unistd.h>
 
 #define GRACE_MS 300000
-#define SEEN_MS 60000 /* how often the last use of a session is written down */
 #define KEY_PREFIX "bh_"
 #define MINUTE_MS INT64_C(60000)
-#define DAY_MS INT64_C(86400000)
 
 const struct setting IDENTITY_SETTINGS[] = {
     { "identity.session.idle_min", SETTING_I64, 30, 1, 1440, NULL },
@@ -32,8 +31,6 @@ const struct setting IDENTITY_SETTINGS[] = {
     { 0 },
 };
 
-static void held_free(struct held *held);
-
 /* ---- making and ending ---- */
 
 enum err_code identity_new(const struct identity_config *config, struct identity **out, struct err *err)
@@ -43,6 +40,7 @@ enum err_code identity_new(const struct identity_config *config, struct identity
         return err_nomem(err);
     identity->config = *config;
     (void)pthread_mutex_init(&identity->lock, NULL);
+    (void)pthread_mutex_init(&identity->shared_lock, NULL);
     (void)sem_init(&identity->hashers, 0, HASHERS);
     *out = identity;
     return ERR_OK;
@@ -59,8 +57,10 @@ void identity_free(struct identity *identity)
             held_free(entry->held);
             mem_free(entry);
         }
+    live_forget_all(identity);
     (void)sem_destroy(&identity->hashers);
     (void)pthread_mutex_destroy(&identity->lock);
+    (void)pthread_mutex_destroy(&identity->shared_lock);
     mem_free(identity);
 }
 
@@ -69,38 +69,6 @@ void identity_permissions(struct identity *identity, void *ctx,
 {
     identity->list_ctx = ctx;
     identity->list = list;
-}
-
-/* ---- held principals ---- */
-
-static void held_free(struct held *held)
-{
-    if (held && atomic_fetch_sub(&held->refs, 1) == 1)
-        arena_free(held->arena); /* held itself lies in it */
-}
-
-static void who_release(void *ctx, const void *who)
-{
-    (void)ctx;
-    held_free((struct held *)(uintptr_t)who);
-}
-
-void identity_release(struct identity *identity, const struct principal *who)
-{
-    who_release(identity, who);
-}
-
-static struct held *held_new(void)
-{
-    struct arena *arena = arena_new((size_t)4 << 20);
-    struct held *held = arena ? arena_alloc(arena, 1, sizeof *held) : NULL;
-    if (!held) {
-        arena_free(arena);
-        return NULL;
-    }
-    held->arena = arena;
-    atomic_store(&held->refs, 1);
-    return held;
 }
 
 struct reading {
@@ -283,7 +251,7 @@ static void drop_entry(struct identity *identity, struct entry **place, bool ove
     *place = entry->next;
     identity->entries--;
     if (over)
-        atomic_store(&entry->held->over, true);
+        live_end(identity, entry->held->principal.session_id, 0);
     held_free(entry->held);
     mem_free(entry);
 }
@@ -306,12 +274,13 @@ void identity_changed(struct identity *identity)
 
 void identity_forget(struct identity *identity, int64_t session_id, int64_t user_id)
 {
+    live_end(identity, session_id, user_id);
     (void)pthread_mutex_lock(&identity->lock);
     for (size_t i = 0; i < sizeof identity->table / sizeof *identity->table; i++)
         for (struct entry **place = &identity->table[i]; *place;) {
             const struct principal *who = &(*place)->held->principal;
             if ((session_id && who->session_id == session_id) || (user_id && who->user_id == user_id))
-                drop_entry(identity, place, true);
+                drop_entry(identity, place, false);
             else
                 place = &(*place)->next;
         }
@@ -344,7 +313,7 @@ static void look_up(struct identity *identity, struct look *look)
             look->fresh = look->now_mono - entry->read_mono_ms < IDENTITY_FRESH_MS &&
                           entry->generation == atomic_load(&identity->generation);
             entry->seen_ms = look->now_ms;
-            look->write_seen = look->now_ms - entry->written_ms > SEEN_MS;
+            look->write_seen = look->now_ms - entry->written_ms > IDENTITY_SEEN_MS;
             if (look->write_seen)
                 entry->written_ms = look->now_ms;
             look->session_id = entry->held->principal.session_id;
@@ -360,6 +329,7 @@ static void keep(struct identity *identity, struct look *look, const struct read
     (void)pthread_mutex_lock(&identity->lock);
     struct entry **place = place_of(identity, look->hash);
     int64_t seen = look->now_ms, written = reading->seen_ms;
+    live_share(identity, reading->held, reading->ends_ms, generation);
     if (*place) {
         written = (*place)->written_ms;
         drop_entry(identity, place, false);
@@ -381,7 +351,7 @@ static void keep(struct identity *identity, struct look *look, const struct read
         *place = entry;
         identity->entries++;
     }
-    look->write_seen = look->now_ms - written > SEEN_MS;
+    look->write_seen = look->now_ms - written > IDENTITY_SEEN_MS;
     if (entry && look->write_seen)
         entry->written_ms = look->now_ms;
     look->session_id = reading->held->principal.session_id;
@@ -518,121 +488,15 @@ static enum err_code early(void *ctx, const void *one, struct err *err)
     return ERR_OK;
 }
 
-static bool alive(void *ctx, const void *one)
-{
-    (void)ctx;
-    return !atomic_load(&((const struct held *)one)->over);
-}
-
-struct idem {
-    int64_t user_id, now;
-    struct str key, digest, body;
-    int status;
-    bool found;
-    struct arena *arena;
-};
-
-static enum err_code idem_take(struct tx *tx, const char *sql, const struct idem *idem, int64_t *out_changes,
-                               struct err *err)
-{
-    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    const enum err_code rc = tx_prepare(tx, sql, &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, idem->user_id);
-    stmt_bind_text(stmt, 2, idem->key);
-    stmt_bind_text(stmt, 3, idem->digest);
-    stmt_bind_i64(stmt, 4, idem->now);
-    return stmt_run(stmt, out_changes, err);
-}
-
-static enum err_code idem_begin_fn(struct tx *tx, void *arg, struct err *err)
-{
-    struct idem *idem = arg;
-    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    int64_t changes = 0;
-    bool row = false;
-    enum err_code rc = idem_take(tx, SQL_IDEM_BEGIN, idem, &changes, err);
-    if (rc || changes)
-        return rc;
-    rc = tx_prepare(tx, SQL_IDEM_GET, &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, idem->user_id);
-    stmt_bind_text(stmt, 2, idem->key);
-    rc = stmt_step(stmt, &row, err);
-    if (rc || !row)
-        return rc;
-    const int64_t age = idem->now - stmt_i64(stmt, 3);
-    const int status = (int)stmt_i64(stmt, 1);
-    if (age > DAY_MS || (!status && age > 5 * MINUTE_MS)) { /* old, or its node died while it ran */
-        stmt_free(stmt);
-        stmt = NULL;
-        return idem_take(tx, SQL_IDEM_RETAKE, idem, NULL, err);
-    }
-    if (!str_eq(stmt_text(stmt, 0), idem->digest))
-        return err_set(err, ERR_INVALID, "identity.idempotency_other", ARG_END);
-    if (!status)
-        return err_set(err, ERR_CONFLICT, "identity.idempotency_running", ARG_END);
-    idem->found = true;
-    idem->status = status;
-    idem->body = arena_str(idem->arena, stmt_text(stmt, 2));
-    return idem->body.ptr ? ERR_OK : err_nomem(err);
-}
-
-static enum err_code idem_begin(void *ctx, const struct request *req, struct str key, struct str digest,
-                                bool *out_found, int *out_status, struct str *out_body, struct err *err)
-{
-    struct identity *identity = ctx;
-    struct idem idem = { .user_id = who_of(req)->user_id,
-                         .now = clock_now(identity->config.clock),
-                         .key = key,
-                         .digest = digest,
-                         .arena = req->arena };
-    const enum err_code rc = store_write(identity->config.store, idem_begin_fn, &idem, err);
-    *out_found = idem.found;
-    *out_status = idem.status;
-    *out_body = idem.body;
-    return rc;
-}
-
-static enum err_code idem_end_fn(struct tx *tx, void *arg, struct err *err)
-{
-    const struct idem *idem = arg;
-    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    const enum err_code rc = tx_prepare(tx, idem->status ? SQL_IDEM_END : SQL_IDEM_FORGET, &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, idem->user_id);
-    stmt_bind_text(stmt, 2, idem->key);
-    if (idem->status) {
-        stmt_bind_i64(stmt, 3, idem->status);
-        stmt_bind_text(stmt, 4, idem->body);
-    }
-    return stmt_run(stmt, NULL, err);
-}
-
-static void idem_end(void *ctx, const struct request *req, struct str key, int status, struct str body)
-{
-    struct identity *identity = ctx;
-    struct err err;
-    const bool text = utf8_valid(body) && !memchr(body.ptr ? body.ptr : "", 0, body.len);
-    struct idem idem = {
-        .user_id = who_of(req)->user_id, .key = key, .status = text ? status : 0, .body = body
-    };
-    if (store_write(identity->config.store, idem_end_fn, &idem, &err))
-        log_err(&err, "identity.idempotency", "the answer of a key was not kept");
-}
-
 void identity_hooks(struct identity *identity, struct http_hooks *hooks)
 {
     hooks->ctx = identity;
     hooks->who = who;
-    hooks->who_release = who_release;
+    hooks->who_release = held_release;
     hooks->may = may;
     hooks->csrf = csrf;
     hooks->early = early;
-    hooks->alive = alive;
+    hooks->alive = live_alive;
     hooks->idem_begin = idem_begin;
     hooks->idem_end = idem_end;
 }
@@ -655,126 +519,14 @@ enum err_code identity_audit(struct identity *identity, struct tx *tx, const str
                                      .remote = req ? req->remote : (struct str) { 0 },
                                      .request_id = req ? req->id : (struct str) { 0 } };
     enum err_code rc = identity->config.audit ? audit_write(identity->config.audit, tx, &line, err) : ERR_OK;
-    if (!rc && identity->config.broadcast && !str_starts(str_from(act->action), STR("log"))) {
+    if (!rc && identity->config.broadcast && !act->quiet) {
         const bool settings = strcmp(act->type, "core.settings") == 0;
-        const struct bus_event event = { .topic =
-                                             settings ? STR("settings.changed") : STR("identity.changed"),
-                                         .subject_id = act->id };
+        const struct bus_event event = {
+            .topic = settings ? STR("settings.changed") : STR("identity.changed"),
+            .subject_id = act->id,
+            .json = arena_printf(tx_arena(tx), "{\"type\":\"%s\"}", act->type),
+        };
         rc = broadcast_add(identity->config.broadcast, tx, &event, err);
     }
-    return rc;
-}
-
-/* ---- the first start ---- */
-
-struct first {
-    struct identity *identity;
-    const char *hash;
-    bool made;
-};
-
-static enum err_code run3(struct tx *tx, const char *sql, const int64_t *numbers, const struct str *texts,
-                          const char *order, struct err *err)
-{
-    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    const enum err_code rc = tx_prepare(tx, sql, &stmt, err);
-    if (rc)
-        return rc;
-    for (int i = 0; order[i]; i++)
-        if (order[i] == 'n')
-            stmt_bind_i64(stmt, i + 1, *numbers++);
-        else if (order[i] == 't')
-            stmt_bind_text(stmt, i + 1, *texts++);
-        else
-            stmt_bind_null(stmt, i + 1);
-    return stmt_run(stmt, NULL, err);
-}
-
-static enum err_code first_fn(struct tx *tx, void *arg, struct err *err)
-{
-    struct first *first = arg;
-    struct ids *ids = first->identity->config.ids;
-    const int64_t now = tx_now_ms(tx);
-    int64_t users = 0;
-    first->made = false;
-    enum err_code rc = tx_query_i64(tx, SQL_USER_COUNT, &users, err);
-    if (rc || users)
-        return rc;
-    const int64_t org = ids_next(ids), role = ids_next(ids), user = ids_next(ids);
-    char path[40];
-    (void)snprintf(path, sizeof path, "/%lld/", (long long)org);
-    const struct str org_texts[] = { str_from(path), STR("root"),
-                                     STR("\xe6\x9c\xac\xe5\x8d\x95\xe4\xbd\x8d") };
-    const struct str role_texts[] = { STR("admin"),
-                                      STR("\xe7\xb3\xbb\xe7\xbb\x9f\xe7\xae\xa1\xe7\x90\x86\xe5\x91\x98"),
-                                      STR("") };
-    const struct str user_texts[] = { STR("admin"),
-                                      STR("\xe7\xb3\xbb\xe7\xbb\x9f\xe7\xae\xa1\xe7\x90\x86\xe5\x91\x98"),
-                                      STR(""), STR(""), STR("zh-CN") };
-    const struct str star = STR("*"), hash = str_from(first->hash), nothing[] = { STR(""), STR("") };
-    rc = run3(tx, SQL_ORG_ADD, (int64_t[]) { org, 0, 1, now, 0 }, org_texts, "n-tttnnnn", err);
-    if (!rc)
-        rc = run3(tx, SQL_ROLE_ADD, (int64_t[]) { role, 1, now, 0 }, role_texts, "ntttnnn", err);
-    if (!rc)
-        rc = run3(tx, SQL_ROLE_PERMISSION_ADD, &role, &star, "nt", err);
-    if (!rc)
-        rc = run3(tx, SQL_USER_ADD, (int64_t[]) { user, org, 1, now, 0 }, user_texts, "nntttttnnn", err);
-    if (!rc)
-        rc = run3(tx, SQL_SECRET_ADD, (int64_t[]) { user, now }, &hash, "ntn", err);
-    if (!rc)
-        rc = run3(tx, SQL_USER_ROLE_ADD, (int64_t[]) { ids_next(ids), user, role, 1, 0, 0, 0, now, 0 },
-                  nothing, "nnnnnntntnn", err);
-    const struct act act = { .action = "create",
-                             .type = "core.user",
-                             .id = user,
-                             .name = STR("admin"),
-                             .detail = STR("first start") };
-    if (!rc)
-        rc = identity_audit(first->identity, tx, NULL, &act, err);
-    first->made = !rc;
-    return rc;
-}
-
-static enum err_code old_fn(struct tx *tx, void *arg, struct err *err)
-{
-    const int64_t now = *(const int64_t *)arg;
-    const int64_t day_ago = now - DAY_MS, month_ago = now - 30 * DAY_MS;
-    enum err_code rc = run3(tx, SQL_IDEM_OLD, &day_ago, NULL, "n", err);
-    if (!rc)
-        rc = run3(tx, SQL_SESSIONS_OLD, &month_ago, NULL, "n", err);
-    return rc;
-}
-
-enum err_code identity_tidy(struct identity *identity, struct err *err)
-{
-    int64_t now = clock_now(identity->config.clock);
-    return store_write(identity->config.store, old_fn, &now, err);
-}
-
-static enum err_code count_fn(struct tx *tx, void *arg, struct err *err)
-{
-    return tx_query_i64(tx, SQL_USER_COUNT, arg, err);
-}
-
-enum err_code identity_start(struct identity *identity, struct identity_first *out, struct err *err)
-{
-    char hash[PASSWORD_HASH_SIZE], once[PASSWORD_ONCE_SIZE];
-    int64_t users = 0;
-    *out = (struct identity_first) { 0 };
-    enum err_code rc = store_read(identity->config.store, count_fn, &users, err);
-    if (rc || users)
-        return rc;
-    rc = password_once(once, err);
-    if (!rc)
-        rc = password_hash(str_from(once), &PASSWORD_COST, hash, err);
-    struct first first = { .identity = identity, .hash = hash };
-    if (!rc)
-        rc = store_write(identity->config.store, first_fn, &first, err);
-    if (!rc && first.made) {
-        out->made = true;
-        (void)snprintf(out->login, sizeof out->login, "admin");
-        (void)snprintf(out->password, sizeof out->password, "%s", once);
-    }
-    explicit_bzero(once, sizeof once);
     return rc;
 }

@@ -1,9 +1,9 @@
 /* identity.h - organisations, users, roles, grants, sessions, API keys.
  *
  * Sessions and rights are held in memory for a short time (IDENTITY_FRESH_MS); a change on this node takes
- * effect at the next request, on another node after that time at the latest.  A user can never grant more
- * than they hold themselves, neither in permissions nor in scope.  Every act is audited in its transaction.
- * Threads: any after identity_start().  Layer: platform/identity. */
+ * effect at the next request, on another node within a second, and after that time if the news were lost.  A
+ * user can never grant more than they hold themselves, neither in permissions nor in scope.  Every act is
+ * audited in its transaction. Threads: any after identity_start().  Layer: platform/identity. */
 #pragma once
 #include "base/ids.h"
 #include "net/http.h"
@@ -72,6 +72,11 @@ MUST_CHECK enum err_code identity_hold(struct identity *identity, int64_t user_i
 void identity_release(struct identity *identity, const struct principal *who);
 /* Forget what is in memory: rights are read again.  Called by itself after changes through this room. */
 void identity_changed(struct identity *identity);
+/* "identity.changed" came, from here or from another node: besides, the live pages of those whom it concerns
+ * end.  `type` and `id` are what was changed ("core.user", its id). */
+void identity_news(struct identity *identity, struct str type, int64_t id);
+/* Ends the live pages whose session ran out, wherever it was used last; every few seconds. */
+MUST_CHECK enum err_code identity_watch(struct identity *identity, struct err *err);
 
 /* For the command line and for setting up; `who` is checked as in the routes. */
 struct identity_user {

@@ -138,6 +138,8 @@
 #define SQL_SESSION_GET                                                                                      \
     "SELECT t.user_id, u.login, o.path FROM user_session t JOIN app_user u ON u.id = t.user_id "             \
     "JOIN org o ON o.id = u.org_id WHERE t.id = ?1 AND t.ended_at = 0"
+#define SQL_SESSION_IDS_OPEN                                                                                 \
+    "SELECT id FROM user_session WHERE ended_at = 0 AND ends_at > ?1 AND seen_at > ?2 LIMIT ?3"
 #define SQL_SESSIONS_OPEN                                                                                    \
     "SELECT t.id, t.user_id, u.login, u.name, t.created_at, t.seen_at, t.ends_at, t.remote, t.agent "        \
     "FROM user_session t JOIN app_user u ON u.id = t.user_id JOIN org o ON o.id = u.org_id "                 \
@@ -155,10 +157,13 @@
 #define SQL_IDEM_BEGIN                                                                                       \
     "INSERT INTO idempotency (user_id, key, digest, status, body, made_at) VALUES (?1, ?2, ?3, 0, '', ?4) "  \
     "ON CONFLICT (user_id, key) DO NOTHING"
-#define SQL_IDEM_GET "SELECT digest, status, body, made_at FROM idempotency WHERE user_id = ?1 AND key = ?2"
+#define SQL_IDEM_GET                                                                                         \
+    "SELECT digest, status, body, made_at, headers FROM idempotency WHERE user_id = ?1 AND key = ?2"
 #define SQL_IDEM_RETAKE                                                                                      \
-    "UPDATE idempotency SET digest = ?3, status = 0, body = '', made_at = ?4 WHERE user_id = ?1 AND key = "  \
+    "UPDATE idempotency SET digest = ?3, status = 0, body = '', headers = '', made_at = ?4 WHERE user_id = " \
+    "?1 AND key = "                                                                                          \
     "?2"
-#define SQL_IDEM_END "UPDATE idempotency SET status = ?3, body = ?4 WHERE user_id = ?1 AND key = ?2"
+#define SQL_IDEM_END                                                                                         \
+    "UPDATE idempotency SET status = ?3, body = ?4, headers = ?5 WHERE user_id = ?1 AND key = ?2"
 #define SQL_IDEM_FORGET "DELETE FROM idempotency WHERE user_id = ?1 AND key = ?2"
 #define SQL_IDEM_OLD "DELETE FROM idempotency WHERE made_at < ?1"

@@ -18,12 +18,19 @@
 #define TRIES_MAX 4096 /* addresses and unknown logins whose failures are remembered */
 #define HASHERS 2      /* passwords that are computed at the same time */
 
+#define IDENTITY_SEEN_MS 60000   /* how often the last use of a session is written down */
+#define SESSIONS_OPEN_MAX 100000 /* told apart when live pages are looked after */
+
 /* A principal with its memory, shared by reference. */
 struct held {
     struct principal principal; /* first */
     struct arena *arena;
     _Atomic int refs;
-    _Atomic bool over; /* the session ended: live pages go */
+    _Atomic bool over;    /* the session ended, or rights changed: live pages go */
+    _Atomic bool watched; /* a live page holds it, or did */
+    int64_t ends_ms;
+    struct identity *identity;  /* once it is shared: the list below */
+    struct held *next, **place; /* under shared_lock */
 };
 
 /* One known token. */
@@ -48,6 +55,8 @@ struct identity {
     int entries;
     _Atomic uint64_t generation;
     struct try_count tries[TRIES_MAX];
+    pthread_mutex_t shared_lock; /* taken last: nothing else is asked for while it is held */
+    struct held *shared;
     sem_t hashers;
     void *list_ctx;
     void (*list)(void *ctx, void (*each)(void *arg, struct str permission), void *arg);
@@ -63,9 +72,27 @@ struct act {
     const char *action, *type; /* "create", "core.user" */
     int64_t id;
     struct str name, before, after, detail;
+    bool quiet; /* changes nobody's rights or sessions: other nodes need not know */
 };
 MUST_CHECK enum err_code identity_audit(struct identity *identity, struct tx *tx, const struct request *req,
                                         const struct act *act, struct err *err);
+
+/* live.c */
+struct held *held_new(void) MUST_CHECK; /* NULL: no memory */
+void held_free(struct held *held);      /* one reference; accepts NULL */
+void held_release(void *ctx, const void *who);
+/* Into the list; `generation` is that of before it was read. */
+void live_share(struct identity *identity, struct held *held, int64_t ends_ms, uint64_t generation);
+/* The live pages of that session, of that user, or with neither of all. */
+void live_end(struct identity *identity, int64_t session_id, int64_t user_id);
+/* At the end of the identity: whoever still holds one frees it without the list. */
+void live_forget_all(struct identity *identity);
+bool live_alive(void *ctx, const void *who);
+
+/* idem.c: the hooks of the same names. */
+MUST_CHECK enum err_code idem_begin(void *ctx, const struct request *req, struct str key, struct str digest,
+                                    bool *out_found, struct http_answer *out, struct err *err);
+void idem_end(void *ctx, const struct request *req, struct str key, const struct http_answer *answer);
 
 /* identity.c */
 void token_hash(struct str token, char out[DIGEST_HEX_SIZE]);

@@ -106,7 +106,8 @@ static enum err_code failed_fn(struct tx *tx, void *arg, struct err *err)
                              .type = "core.user",
                              .id = login->id,
                              .name = login->user,
-                             .detail = str_from(login->reason) };
+                             .detail = str_from(login->reason),
+                             .quiet = true };
     return rc ? rc : identity_audit(login->identity, tx, login->req, &act, err);
 }
 
@@ -262,11 +263,14 @@ static enum err_code login_fn(struct tx *tx, void *arg, struct err *err)
     enum err_code rc = succeeded(tx, login, err);
     if (!rc && login->new_hash[0])
         rc = renew_hash(tx, login, err);
-    if (!rc && settings_bool(login->identity->config.settings, "identity.session.single"))
+    const bool single = settings_bool(login->identity->config.settings, "identity.session.single");
+    if (!rc && single)
         rc = end_others(tx, login->id, login->now, 0, err);
     if (!rc)
         rc = add_session(tx, login, err);
-    const struct act act = { .action = "login", .type = "core.user", .id = login->id, .name = login->user };
+    const struct act act = {
+        .action = "login", .type = "core.user", .id = login->id, .name = login->user, .quiet = !single
+    };
     const struct principal self = { .user_id = login->id, .login = login->user };
     struct request as_user = *login->req;
     as_user.who = &self;

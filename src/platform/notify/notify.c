@@ -31,7 +31,7 @@ struct kept {
 struct notify {
     struct notify_config config;
     char public_url[256];
-    pthread_rwlock_t lock; /* of the two tables */
+    pthread_rwlock_t lock; /* of the two tables, and of public_url */
     struct channel *channels;
     struct template *templates;
     int channels_count, templates_count;
@@ -48,9 +48,8 @@ enum err_code notify_new(const struct notify_config *config, struct notify **out
     if (!notify)
         return err_nomem(err);
     notify->config = *config;
-    (void)snprintf(notify->public_url, sizeof notify->public_url, "%s",
-                   config->public_url ? config->public_url : "");
     (void)pthread_rwlock_init(&notify->lock, NULL);
+    notify_public_url(notify, config->public_url);
     (void)pthread_mutex_init(&notify->kept_lock, NULL);
     (void)curl_global_init(CURL_GLOBAL_DEFAULT);
     notify->channels = mem_alloc(CHANNELS_MAX, sizeof *notify->channels);
@@ -67,6 +66,23 @@ enum err_code notify_new(const struct notify_config *config, struct notify **out
     }
     *out = notify;
     return ERR_OK;
+}
+
+void notify_public_url(struct notify *notify, const char *public_url)
+{
+    (void)pthread_rwlock_wrlock(&notify->lock);
+    (void)snprintf(notify->public_url, sizeof notify->public_url, "%s", public_url ? public_url : "");
+    (void)pthread_rwlock_unlock(&notify->lock);
+}
+
+static void put_link(struct buf *out, struct notify *notify, struct str path)
+{
+    if (!path.len)
+        return;
+    (void)pthread_rwlock_rdlock(&notify->lock);
+    buf_text(out, notify->public_url);
+    (void)pthread_rwlock_unlock(&notify->lock);
+    buf_str(out, path);
 }
 
 void notify_free(struct notify *notify)
@@ -217,7 +233,7 @@ static enum err_code text_make(struct notify *notify, const struct notice *notic
 
 /* ---- adding ---- */
 
-static void put_message(struct buf *out, const struct notify *notify, const struct notice *notice,
+static void put_message(struct buf *out, struct notify *notify, const struct notice *notice,
                         const struct notice_person *person, const struct text *text)
 {
     buf_printf(out,
@@ -232,8 +248,7 @@ static void put_message(struct buf *out, const struct notify *notify, const stru
     buf_text(out, ",\"link\":");
     struct buf link;
     buf_init(&link, 2048);
-    if (notice->link.len)
-        buf_printf(&link, "%s%.*s", notify->public_url, STR_ARG(notice->link));
+    put_link(&link, notify, notice->link);
     buf_json(out, buf_get(&link));
     buf_done(&link);
     buf_char(out, '}');
@@ -446,19 +461,21 @@ static enum err_code send_now(struct notify *notify, const struct notice *notice
         if (!is_reachable(notify, notice, i) || !notify_channel_get(notify, person->channel, &channel))
             continue;
         struct text text;
-        char key[48], link[1024] = "";
+        struct buf link;
+        char key[48];
         (void)snprintf(key, sizeof key, "%" PRId64 ".%" PRId64, notice->id, person->user_id);
-        if (notice->link.len)
-            (void)snprintf(link, sizeof link, "%s%.*s", notify->public_url, STR_ARG(notice->link));
+        buf_init(&link, 2048);
+        put_link(&link, notify, notice->link);
         enum err_code rc = text_make(notify, notice, person->lang, &text, err);
         struct delivery_row row = { .user = person->user_id, .notice = notice->id };
         if (!rc)
             rc = send_and_log(notify, &channel, person->mail,
                               &(struct notice_text) { buf_get(&text.title), buf_get(&text.body),
-                                                      str_from(link), notice->grade, str_from(key),
+                                                      buf_get(&link), notice->grade, str_from(key),
                                                       notice->at_ms },
                               &row, true, err);
         text_done(&text);
+        buf_done(&link);
         worst = rc && rc != ERR_INVALID ? rc : worst; /* what is refused for good is not tried again */
     }
     return worst;

@@ -27,6 +27,8 @@ struct notify_config {
 };
 MUST_CHECK enum err_code notify_new(const struct notify_config *config, struct notify **out, struct err *err);
 void notify_free(struct notify *notify);
+/* Another address before links from now on; NULL: none. */
+void notify_public_url(struct notify *notify, const char *public_url);
 
 /* Channels and templates in memory; replaced by id, taken out with `gone`. */
 MUST_CHECK enum err_code notify_channel_set(struct notify *notify, const struct channel *channel,

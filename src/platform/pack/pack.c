@@ -645,3 +645,23 @@ enum err_code packs_words_add(const struct packs *packs, struct words *words, st
         }
     return ERR_OK;
 }
+
+enum err_code packs_words_read(const struct packs *packs, struct words *words, struct err *err)
+{
+    enum err_code rc = ERR_OK;
+    for (int i = 0; i < packs->count && !rc; i++)
+        for (int lang = 0; lang < LANG__COUNT && !rc; lang++) {
+            char path[2400];
+            struct buf text;
+            (void)snprintf(path, sizeof path, "%.*s/words/%s.json", STR_ARG(packs->items[i]->dir),
+                           lang_name((enum lang)lang));
+            buf_init(&text, (size_t)4 << 20);
+            rc = buf_read_file(&text, path, err);
+            if (!rc && (rc = words_add(words, (enum lang)lang, buf_get(&text), err)))
+                (void)err_in(err, "pack.words");
+            if (rc == ERR_NOT_FOUND)
+                rc = ERR_OK;
+            buf_done(&text);
+        }
+    return rc;
+}

@@ -82,6 +82,8 @@ const struct pack_file *pack_file_find(const struct pack *pack, enum pack_folder
 
 /* Adds the words of every pack; keys of a pack begin with its name and a dot. */
 MUST_CHECK enum err_code packs_words_add(const struct packs *packs, struct words *words, struct err *err);
+/* The same from their files as they are now. */
+MUST_CHECK enum err_code packs_words_read(const struct packs *packs, struct words *words, struct err *err);
 
 /* A finding about a file: `what` is a word key with the arguments "file" and "what" (either may be
  * NULL); `offset` is a byte offset in the file's text for line and column, or -1. */

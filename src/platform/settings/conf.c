@@ -16,43 +16,41 @@ const struct conf CONF_DEFAULTS = {
 struct key {
     const char *name;
     size_t offset;
-    bool is_number;
+    bool is_number, live; /* live: taken anew by SIGHUP */
     int64_t least, most;
 };
 
-#define TEXT(name, field)                                                                                    \
-    {                                                                                                        \
-        name, offsetof(struct conf, field), false, 0, 0                                                      \
-    }
-#define NUMBER(name, field, least, most)                                                                     \
-    {                                                                                                        \
-        name, offsetof(struct conf, field), true, least, most                                                \
-    }
+/* clang-format off */
+#define TEXT(name, field, live) { name, offsetof(struct conf, field), false, live, 0, 0 }
+#define NUMBER(name, field, live, least, most) { name, offsetof(struct conf, field), true, live, least, most }
+/* clang-format on */
+#define LIVE true
+#define FIXED false
 static const struct key KEYS[] = {
-    TEXT("host", host),
-    NUMBER("port", port, 0, 65535),
-    TEXT("database", database),
-    TEXT("packs", packs),
-    TEXT("web", web),
-    TEXT("key-file", key_file),
-    TEXT("tls-cert", tls_cert),
-    TEXT("tls-key", tls_key),
-    TEXT("proxies", proxies),
-    TEXT("metrics-from", metrics_from),
-    TEXT("metrics-token", metrics_token),
-    TEXT("check-ca", check_ca),
-    TEXT("public-url", public_url),
-    TEXT("log-level", log_level),
-    NUMBER("workers", workers, 1, 512),
-    NUMBER("queue", queue, 1, 100000),
-    NUMBER("connections", connections, 16, 200000),
-    NUMBER("connections-each", connections_each, 0, 200000),
-    NUMBER("io-threads", io_threads, 1, 64),
-    NUMBER("body-kb", body_kb, 16, 65536),
-    NUMBER("upload-mb", upload_mb, 1, 10240),
-    NUMBER("deadline-s", deadline_s, 1, 600),
-    NUMBER("readers", readers, 1, 64),
-    NUMBER("writers", writers, 1, 64),
+    TEXT("host", host, FIXED),
+    NUMBER("port", port, FIXED, 0, 65535),
+    TEXT("database", database, FIXED),
+    TEXT("packs", packs, FIXED),
+    TEXT("web", web, FIXED),
+    TEXT("key-file", key_file, FIXED),
+    TEXT("tls-cert", tls_cert, LIVE),
+    TEXT("tls-key", tls_key, LIVE),
+    TEXT("proxies", proxies, LIVE),
+    TEXT("metrics-from", metrics_from, LIVE),
+    TEXT("metrics-token", metrics_token, LIVE),
+    TEXT("check-ca", check_ca, FIXED),
+    TEXT("public-url", public_url, LIVE),
+    TEXT("log-level", log_level, LIVE),
+    NUMBER("workers", workers, FIXED, 1, 512),
+    NUMBER("queue", queue, FIXED, 1, 100000),
+    NUMBER("connections", connections, FIXED, 16, 200000),
+    NUMBER("connections-each", connections_each, FIXED, 0, 200000),
+    NUMBER("io-threads", io_threads, FIXED, 1, 64),
+    NUMBER("body-kb", body_kb, LIVE, 16, 65536),
+    NUMBER("upload-mb", upload_mb, LIVE, 1, 10240),
+    NUMBER("deadline-s", deadline_s, LIVE, 1, 600),
+    NUMBER("readers", readers, FIXED, 1, 64),
+    NUMBER("writers", writers, FIXED, 1, 64),
 };
 enum { KEYS_COUNT = sizeof KEYS / sizeof *KEYS };
 
@@ -62,6 +60,31 @@ static int find_key(struct str name)
         if (str_eq(name, str_from(KEYS[i].name)))
             return i;
     return -1;
+}
+
+static bool is_same(const struct key *key, const struct conf *one, const struct conf *other)
+{
+    const void *a = (const char *)one + key->offset, *b = (const char *)other + key->offset;
+    if (key->is_number)
+        return *(const int64_t *)a == *(const int64_t *)b;
+    const char *text = *(const char *const *)a, *text_b = *(const char *const *)b;
+    return text && text_b ? strcmp(text, text_b) == 0 : text == text_b;
+}
+
+void conf_compare(const struct conf *one, const struct conf *other,
+                  void (*each)(void *arg, const char *name, bool live), void *arg)
+{
+    for (int i = 0; i < KEYS_COUNT; i++)
+        if (!is_same(&KEYS[i], one, other))
+            each(arg, KEYS[i].name, KEYS[i].live);
+}
+
+void conf_take_live(struct conf *to, const struct conf *from)
+{
+    for (int i = 0; i < KEYS_COUNT; i++)
+        if (KEYS[i].live)
+            memcpy((char *)to + KEYS[i].offset, (const char *)from + KEYS[i].offset,
+                   KEYS[i].is_number ? sizeof(int64_t) : sizeof(const char *));
 }
 
 static enum err_code take_line(struct arena *arena, struct str line, struct conf *conf, bool *given,

@@ -26,6 +26,12 @@ struct conf {
     int64_t readers, writers; /* connections to the database */
 };
 
+/* Calls `each` for every key that differs; `live`: the running process can take the new value. */
+void conf_compare(const struct conf *one, const struct conf *other,
+                  void (*each)(void *arg, const char *name, bool live), void *arg);
+/* Copies the live keys of `from` over those of `to`; texts stay where they are. */
+void conf_take_live(struct conf *to, const struct conf *from);
+
 /* A conf of defaults. */
 extern const struct conf CONF_DEFAULTS;
 

@@ -44,4 +44,37 @@ static void test_refuses(void **state)
     }
 }
 
-TEST_MAIN(TEST(test_reads), TEST(test_refuses))
+struct differing {
+    char live[200], fixed[200];
+};
+
+static void on_difference(void *arg, const char *name, bool live)
+{
+    struct differing *all = arg;
+    char *out = live ? all->live : all->fixed;
+    (void)snprintf(out + strlen(out), 200 - strlen(out), "%s ", name);
+}
+
+static void test_compares(void **state)
+{
+    (void)state;
+    struct err err;
+    struct conf one, other;
+    struct differing all = { { 0 }, { 0 } };
+    struct arena *arena = arena_new(1 << 16);
+    test_ok(conf_read(arena, STR("port = 1\nlog-level = info\npublic-url = http://a"), &one, NULL, &err) ==
+                    ERR_OK &&
+                conf_read(arena, STR("port = 2\nlog-level = warn\nproxies = ::1\nworkers = 9"), &other, NULL,
+                          &err) == ERR_OK,
+            "read");
+    conf_compare(&one, &other, on_difference, &all);
+    test_ok(strcmp(all.live, "proxies public-url log-level ") == 0 && strcmp(all.fixed, "port workers ") == 0,
+            "live: %s; fixed: %s", all.live, all.fixed);
+    conf_take_live(&one, &other);
+    test_ok(one.port == 1 && one.workers == 0 && strcmp(one.log_level, "warn") == 0 && !one.public_url &&
+                strcmp(one.proxies, "::1") == 0,
+            "the live ones are taken");
+    arena_free(arena);
+}
+
+TEST_MAIN(TEST(test_compares), TEST(test_reads), TEST(test_refuses))
