@@ -5,3 +5,4 @@
 extern const struct control_op USER_OPS[];  /* user.c */
 extern const struct control_op KEY_OPS[];   /* key.c */
 extern const struct control_op TABLE_OPS[]; /* table.c */
+extern const struct control_op SLA_OPS[];   /* sla.c */

@@ -212,7 +212,8 @@ static enum err_code listen_reload(struct app *app, struct err *err)
 }
 
 /* What subcommands may ask a running server; one table a file. */
-static const struct control_op *const CONTROL_OPS[] = { USER_OPS, BACKUP_OPS, TABLE_OPS, KEY_OPS, NULL };
+static const struct control_op *const CONTROL_OPS[] = { USER_OPS, BACKUP_OPS, TABLE_OPS,
+                                                        KEY_OPS,  SLA_OPS,    NULL };
 
 static enum err_code control_room_start(struct app *app, struct err *err)
 {

@@ -1,14 +1,16 @@
 /* sla.c - bihuan sla verify: the stored clocks of open cases against a fresh replay of their events.
  *
- * It only reads, one snapshot, so it may run beside the server. */
-#include "cmd/app.h"
+ * It only reads, one snapshot.  The server that holds the directory does it itself, with its own packs. */
 #include "cmd/commands.h"
+#include "cmd/control_ops.h"
 #include "crypto/keyring.h"
 #include "handle/handle.h"
 #include "platform/entity/entity.h"
 #include "store/migrate.h"
 
 #include <stdio.h>
+
+#define VERIFY_DEADLINE_MS 3600000
 
 struct verifying {
     struct handle *handle;
@@ -59,46 +61,89 @@ static enum err_code rooms_open(struct app *app, struct findings *findings, stru
     return rc;
 }
 
-static int verify(struct cmd *cmd, const char *packs)
+/* {"cases","clocks","differences","more","findings":[sentence...]} in that language. */
+static enum err_code verify_with(struct app *app, struct findings *findings, enum lang lang, json_t **out,
+                                 struct err *err)
+{
+    struct verifying verifying = { .handle = app->handle, .findings = findings };
+    AUTO(arena_free_auto) struct arena *arena = arena_new((size_t)1 << 20);
+    if (!arena)
+        return err_nomem(err);
+    store_deadline_set(clock_mono(&CLOCK_SYSTEM) + VERIFY_DEADLINE_MS);
+    const enum err_code rc = store_read(app->store, verify_fn, &verifying, err);
+    store_deadline_set(0);
+    if (rc)
+        return rc;
+    json_t *list = json_array();
+    for (int i = 0; i < findings->count; i++) {
+        const struct str text = err_text(arena, &findings->items[i], app->words, lang);
+        (void)json_array_append_new(list, json_stringn(text.ptr, text.len));
+    }
+    *out = json_pack("{s:I,s:I,s:I,s:i,s:o}", "cases", (json_int_t)verifying.sum.cases, "clocks",
+                     (json_int_t)verifying.sum.clocks, "differences", (json_int_t)verifying.sum.differences,
+                     "more", findings->more, "findings", list);
+    return *out ? ERR_OK : err_nomem(err);
+}
+
+static enum err_code op_verify(struct app *app, const json_t *args, json_t **out, struct err *err)
+{
+    const char *lang = json_string_value(json_object_get(args, "lang"));
+    struct findings findings;
+    AUTO(arena_free_auto) struct arena *arena = arena_new((size_t)1 << 20);
+    const enum err_code rc = arena ? findings_init(&findings, arena, err) : err_nomem(err);
+    return rc ? rc : verify_with(app, &findings, lang ? lang_from(str_from(lang)) : LANG_EN, out, err);
+}
+
+const struct control_op SLA_OPS[] = { { "sla.verify", op_verify }, { 0 } };
+
+/* Nobody serves the directory. */
+static enum err_code verify_here(struct cmd *cmd, const char *packs, json_t **out, struct err *err)
 {
     struct app app;
     struct findings findings;
-    struct verifying verifying = { 0 };
-    struct err err;
-    int exit_status = CMD_OK;
-    enum err_code rc = app_init(&app, cmd, false, &err);
+    enum err_code rc = app_init(&app, cmd, false, err);
     if (!rc)
-        rc = findings_init(&findings, app.arena, &err);
+        rc = findings_init(&findings, app.arena, err);
     if (!rc) {
         app.conf.packs = packs ? packs : app.conf.packs;
         ids_init(&app.ids, app.clock, 0);
-        rc = rooms_open(&app, &findings, &err);
+        rc = rooms_open(&app, &findings, err);
     }
-    if (!rc) {
-        verifying.handle = app.handle;
-        verifying.findings = &findings;
-        store_deadline_set(clock_mono(&CLOCK_SYSTEM) + 3600000);
-        rc = store_read(app.store, verify_fn, &verifying, &err);
-        store_deadline_set(0);
-    }
-    if (rc) {
-        exit_status = cmd_fail(cmd, &err);
-    } else {
-        for (int i = 0; i < findings.count; i++)
-            (void)printf("%.*s\n", STR_ARG(err_text(app.arena, &findings.items[i], cmd->words, cmd->lang)));
-        if (findings.more)
-            (void)printf("... %d\n", findings.more);
-        (void)printf("%lld cases, %lld clocks, %lld differences\n", (long long)verifying.sum.cases,
-                     (long long)verifying.sum.clocks, (long long)verifying.sum.differences);
-        exit_status = verifying.sum.differences ? CMD_NO : CMD_OK;
-    }
+    if (!rc)
+        rc = verify_with(&app, &findings, cmd->lang, out, err);
     handle_free(app.handle);
     entity_free(app.entity);
     packs_stop(&app);
     key_ring_free(app.keys);
     store_close(app.store);
     app_done(&app);
-    return exit_status;
+    return rc;
+}
+
+static int verify(struct cmd *cmd, const char *packs)
+{
+    struct err err;
+    json_t *out = NULL, *finding;
+    size_t i;
+    AUTO(arena_free_auto) struct arena *arena = arena_new(65536);
+    json_t *args = json_pack("{s:s}", "lang", lang_name(cmd->lang));
+    enum err_code rc =
+        arena ? control_call(cmd->data, "sla.verify", args, arena, &out, &err) : err_nomem(&err);
+    if (rc == ERR_NOT_FOUND && err.id && strcmp(err.id, "control.none") == 0)
+        rc = verify_here(cmd, packs, &out, &err);
+    if (rc)
+        return cmd_fail(cmd, &err);
+    json_array_foreach(json_object_get(out, "findings"), i, finding)(void)
+        printf("%s\n", json_string_value(finding));
+    const json_int_t more = json_integer_value(json_object_get(out, "more")),
+                     differences = json_integer_value(json_object_get(out, "differences"));
+    if (more)
+        (void)printf("... %lld\n", (long long)more);
+    (void)printf("%lld cases, %lld clocks, %lld differences\n",
+                 (long long)json_integer_value(json_object_get(out, "cases")),
+                 (long long)json_integer_value(json_object_get(out, "clocks")), (long long)differences);
+    json_decref(out);
+    return differences ? CMD_NO : CMD_OK;
 }
 
 int cmd_sla(struct cmd *cmd, int argc, char **argv)

@@ -1,7 +1,6 @@
 /* handle.c - the host of cases: entity, packs, identity, outbox, audit; the thread that wakes. */
 #include "handle/handle.h"
 #include "base/log.h"
-#include "handle/flow/condition.h"
 #include "handle/handle_sql.h"
 #include "handle/inbox/inbox.h"
 #include "handle/sla/office.h"
@@ -125,11 +124,56 @@ static void host_calendars_put(void *ctx, const struct sla_calendars *calendars)
     office_put(((struct handle *)ctx)->office, calendars);
 }
 
-static enum err_code host_decide(void *ctx, const struct flow_model *model, int edge, const json_t *vars,
-                                 bool *out_true, struct err *err)
+/* As the API shows them: references and texts are strings. */
+static struct str feel_name(enum value_kind kind)
+{
+    switch (kind) {
+    case VALUE_TEXT:
+    case VALUE_REF:
+        return STR("string");
+    case VALUE_INTEGER:
+    case VALUE_NUMBER:
+        return STR("number");
+    case VALUE_BOOLEAN:
+        return STR("boolean");
+    case VALUE_DATE:
+        return STR("date");
+    case VALUE_INSTANT:
+        return STR("date and time");
+    case VALUE_JSON:
+    case VALUE_KIND__COUNT:
+        break;
+    }
+    return STR("");
+}
+
+static int names_add(const struct entity_type *type, struct flow_name *names, int count)
+{
+    for (int f = 0; f < type->fields_count && count < FLOW_NAMES_MAX; f++)
+        names[count++] = (struct flow_name) { type->fields[f].name, feel_name(type->fields[f].kind) };
+    return count;
+}
+
+/* Of all types with that flow; where two have a field of one name, the later one's kind holds. */
+static enum err_code host_names(void *ctx, struct str flow, struct arena *arena, const struct flow_name **out,
+                                int *out_count, struct err *err)
 {
     const struct handle *handle = ctx;
-    return flow_condition(model, edge, vars, clock_now(handle->config.clock), out_true, err);
+    const struct types *types = entity_types(handle->config.entity);
+    struct flow_name *names = arena_alloc(arena, FLOW_NAMES_MAX, sizeof(*names));
+    int count = 0;
+    if (!names)
+        return err_nomem(err);
+    for (int i = 0; i < types_count(types); i++) {
+        const struct entity_type *type = types_at(types, i);
+        struct str rest = flow, pack;
+        (void)str_cut(&rest, '/', &pack);
+        if (type->kind == TYPE_CASE && str_eq(type->pack, pack) && str_eq(type->flow, rest))
+            count = names_add(type, names, count);
+    }
+    *out = names;
+    *out_count = count;
+    return ERR_OK;
 }
 
 static int host_people(void *ctx, struct tx *tx, struct str candidate, const json_t *record,
@@ -470,10 +514,10 @@ static enum err_code flows_check(const struct handle *handle, struct findings *f
         arena = arena_new((size_t)64 << 20);
         rc = arena ? flow_model_read(arena, file->text, findings, &model, err) : err_nomem(err);
         if (!rc) {
-            struct flow_name *names = arena_alloc(arena, (size_t)type->fields_count + 1, sizeof(*names));
-            for (int f = 0; names && f < type->fields_count; f++)
-                names[f].name = type->fields[f].name;
-            rc = names ? flow_conditions_check(model, names, type->fields_count, findings, err)
+            struct flow_name *names = arena_alloc(arena, FLOW_NAMES_MAX, sizeof(*names));
+            const struct flow_expressions *expressions;
+            rc = names ? flow_expressions_new(arena, model, names, names_add(type, names, 0), false, findings,
+                                              &expressions, err)
                        : err_nomem(err);
             if (!rc && type->reopen.len && flow_node_find(model, type->reopen) < 0) {
                 rc = err_set(err, ERR_INVALID, "case.no_reopen", ARG_STR("node", type->reopen), ARG_END);
@@ -500,7 +544,7 @@ enum err_code handle_new(const struct handle_config *config, struct findings *fi
     handle->config = *config;
     handle->host =
         (struct case_host) { handle,      host_get,       host_patch,     host_create,        host_flow,
-                             host_matrix, host_terms,     host_calendars, host_calendars_put, host_decide,
+                             host_matrix, host_terms,     host_calendars, host_calendars_put, host_names,
                              host_people, host_user_name, host_may,       host_emit,          host_audit };
     (void)pthread_mutex_init(&handle->lock, NULL);
     (void)pthread_cond_init(&handle->wake, NULL);

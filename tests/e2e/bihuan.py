@@ -153,7 +153,7 @@ class Server:
         self.start()
         return self
 
-    def start(self, wait=60):
+    def start(self, wait=180):
         command = [self.binary, 'serve', '--data', self.data, '--port', str(self.port)] + self.options
         if self.database:
             command += ['--database', self.database]

@@ -11,6 +11,7 @@
 #pragma once
 #include "base/ids.h"
 #include "base/words.h"
+#include "handle/flow/expression.h"
 #include "handle/flow/run.h"
 #include "handle/sla/matrix.h"
 #include "store/store.h"
@@ -49,9 +50,9 @@ struct case_host {
     /* The calendars now; give them back. */
     const struct sla_calendars *(*calendars_get)(void *ctx);
     void (*calendars_put)(void *ctx, const struct sla_calendars *calendars);
-    /* Is the edge's condition true?  `vars` has "record", "case" and "task" objects. */
-    enum err_code (*decide)(void *ctx, const struct flow_model *model, int edge, const json_t *vars,
-                            bool *out_true, struct err *err);
+    /* The fields that records of the flow's types have: names that its expressions may use. */
+    enum err_code (*names)(void *ctx, struct str flow, struct arena *arena, const struct flow_name **out,
+                           int *out_count, struct err *err);
     /* Fills users: "rota:service", "role:CODE", "user:LOGIN", "owner"; returns how many. */
     int (*people)(void *ctx, struct tx *tx, struct str candidate, const json_t *record, int64_t *out_users,
                   int max);

@@ -7,8 +7,8 @@
 #define MODEL_BYTES_MAX ((size_t)64 << 20)
 #define VERIFY_BATCH 200
 
-static enum err_code model_make(struct str flow, struct str xml, int64_t id, struct flow_version **out,
-                                struct err *err);
+static enum err_code model_make(const struct case_room *room, struct str flow, struct str xml, int64_t id,
+                                struct flow_version **out, struct err *err);
 static void model_free(struct flow_version *version);
 static void checksum_of(struct str text, char out[DIGEST_HEX_SIZE]);
 
@@ -40,42 +40,52 @@ void case_room_free(struct case_room *room)
 }
 
 /* Two threads may read the same version at once; the second one's copy is thrown away. */
-enum err_code room_model(struct case_room *room, struct tx *tx, int64_t version,
-                         const struct flow_model **out_model, struct err *err)
+enum err_code room_flow(struct case_room *room, struct tx *tx, int64_t version,
+                        const struct flow_version **out_version, struct err *err)
 {
     struct flow_version *made = NULL;
     struct str flow, xml;
-    const struct flow_model *model = NULL;
+    const struct flow_version *kept = NULL;
     enum err_code rc;
     (void)pthread_mutex_lock(&room->lock);
-    for (int i = 0; !model && i < room->flows_count; i++)
+    for (int i = 0; !kept && i < room->flows_count; i++)
         if (room->flows[i]->id == version)
-            model = room->flows[i]->model;
+            kept = room->flows[i];
     (void)pthread_mutex_unlock(&room->lock);
-    if (model) {
-        *out_model = model;
+    if (kept) {
+        *out_version = kept;
         return ERR_OK;
     }
     rc = flow_version_get(tx, version, &flow, &xml, err);
     if (!rc)
-        rc = model_make(flow, xml, version, &made, err);
+        rc = model_make(room, flow, xml, version, &made, err);
     if (rc)
         return rc;
     (void)pthread_mutex_lock(&room->lock);
-    for (int i = 0; !model && i < room->flows_count; i++)
+    for (int i = 0; !kept && i < room->flows_count; i++)
         if (room->flows[i]->id == version)
-            model = room->flows[i]->model;
-    if (!model && room->flows_count < VERSIONS_MAX) {
+            kept = room->flows[i];
+    if (!kept && room->flows_count < VERSIONS_MAX) {
         room->flows[room->flows_count++] = made;
-        model = made->model;
+        kept = made;
         made = NULL;
     }
     (void)pthread_mutex_unlock(&room->lock);
     model_free(made);
-    if (!model)
+    if (!kept)
         return err_set(err, ERR_LIMIT, "flow.too_many_versions", ARG_INT("max", VERSIONS_MAX), ARG_END);
-    *out_model = model;
+    *out_version = kept;
     return ERR_OK;
+}
+
+enum err_code room_model(struct case_room *room, struct tx *tx, int64_t version,
+                         const struct flow_model **out_model, struct err *err)
+{
+    const struct flow_version *kept;
+    const enum err_code rc = room_flow(room, tx, version, &kept, err);
+    if (!rc)
+        *out_model = kept->model;
+    return rc;
 }
 
 enum err_code room_matrix(struct case_room *room, struct tx *tx, int64_t version,
@@ -347,58 +357,11 @@ enum err_code case_verify(struct case_room *room, struct tx *tx, struct findings
     return rc;
 }
 
-bool duration_parse(struct str text, int64_t *out_ms)
+static enum err_code model_make(const struct case_room *room, struct str flow, struct str xml, int64_t id,
+                                struct flow_version **out, struct err *err)
 {
-    int64_t sum = 0;
-    bool time = false, any = false;
-    size_t i = 1;
-    if (text.len < 3 || text.ptr[0] != 'P')
-        return false;
-    while (i < text.len) {
-        int64_t number = 0, unit = 0;
-        const size_t from = i;
-        if (text.ptr[i] == 'T' && !time) {
-            time = true;
-            i++;
-            continue;
-        }
-        for (; i < text.len && text.ptr[i] >= '0' && text.ptr[i] <= '9' && number < 100000000; i++)
-            number = number * 10 + (text.ptr[i] - '0');
-        if (i == from || i == text.len)
-            return false;
-        switch (text.ptr[i++]) {
-        case 'W':
-            unit = time ? 0 : 7 * DAY_MS;
-            break;
-        case 'D':
-            unit = time ? 0 : DAY_MS;
-            break;
-        case 'H':
-            unit = time ? 3600000 : 0;
-            break;
-        case 'M':
-            unit = time ? 60000 : 0;
-            break;
-        case 'S':
-            unit = time ? 1000 : 0;
-            break;
-        default:
-            break;
-        }
-        if (!unit)
-            return false;
-        sum += number * unit;
-        any = true;
-    }
-    if (!any)
-        return false;
-    *out_ms = sum;
-    return true;
-}
-
-static enum err_code model_make(struct str flow, struct str xml, int64_t id, struct flow_version **out,
-                                struct err *err)
-{
+    const struct flow_name *names = NULL;
+    int names_count = 0;
     struct flow_version *version = mem_alloc(1, sizeof(*version));
     struct arena *arena = arena_new(MODEL_BYTES_MAX);
     struct findings findings;
@@ -413,6 +376,11 @@ static enum err_code model_make(struct str flow, struct str xml, int64_t id, str
     rc = findings_init(&findings, arena, err);
     if (!rc)
         rc = flow_model_read(arena, copy, &findings, &version->model, err);
+    if (!rc)
+        rc = room->host->names(room->host->ctx, version->flow, arena, &names, &names_count, err);
+    if (!rc)
+        rc = flow_expressions_new(arena, version->model, names, names_count, true, &findings,
+                                  &version->expressions, err);
     if (rc)
         goto fail;
     version->id = id;

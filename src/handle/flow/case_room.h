@@ -13,6 +13,7 @@ struct flow_version {
     int64_t id;
     struct arena *arena;
     const struct flow_model *model;
+    const struct flow_expressions *expressions;
     struct str flow;
 };
 struct sla_version {
@@ -32,6 +33,8 @@ struct case_room {
 };
 
 /* The pinned versions; borrowed from the room. */
+MUST_CHECK enum err_code room_flow(struct case_room *room, struct tx *tx, int64_t version,
+                                   const struct flow_version **out_version, struct err *err);
 MUST_CHECK enum err_code room_model(struct case_room *room, struct tx *tx, int64_t version,
                                     const struct flow_model **out_model, struct err *err);
 MUST_CHECK enum err_code room_matrix(struct case_room *room, struct tx *tx, int64_t version,
@@ -55,6 +58,3 @@ MUST_CHECK enum err_code room_derive(struct case_room *room, struct tx *tx, stru
 /* Adds an event; who did it, and id and times where they are 0, are filled in. */
 MUST_CHECK enum err_code room_event(struct case_room *room, struct tx *tx, const struct case_step *step,
                                     struct event_row *event, struct err *err);
-
-/* "PT30M", "P1DT2H"; weeks and days of 24 hours, no months.  false when it is none. */
-bool duration_parse(struct str text, int64_t *out_ms);

@@ -151,14 +151,19 @@ static void host_calendars_put(void *ctx, const struct sla_calendars *calendars)
     (void)calendars;
 }
 
-/* The conditions of `fault` all ask for one action. */
-static enum err_code host_decide(void *ctx, const struct flow_model *model, int edge, const json_t *vars,
-                                 bool *out_true, struct err *err)
+static enum err_code host_names(void *ctx, struct str flow, struct arena *arena, const struct flow_name **out,
+                                int *out_count, struct err *err)
 {
+    static const struct flow_name names[] = { { { "title", 5 }, { "string", 6 } },
+                                              { { "level", 5 }, { "string", 6 } },
+                                              { { "patience", 8 }, { "number", 6 } },
+                                              { { "wanted", 6 }, { "date and time", 13 } } };
     (void)ctx;
+    (void)flow;
+    (void)arena;
     (void)err;
-    test_ok(str_eq(model->edges[edge].condition, STR("task.action = \"reject\"")), "condition");
-    *out_true = str_eq(text_of(json_object_get(vars, "task"), "action"), STR("reject"));
+    *out = names;
+    *out_count = 4;
     return ERR_OK;
 }
 
@@ -251,7 +256,7 @@ static void world_init(struct world *world)
     test_ok(!buf_read_file(&world->flow, test_file("packs/ops/flows/fault.bpmn"), &err), "%s", err.id);
     world->host =
         (struct case_host) { world,       host_get,       host_patch,     host_create,        host_flow,
-                             host_matrix, host_terms,     host_calendars, host_calendars_put, host_decide,
+                             host_matrix, host_terms,     host_calendars, host_calendars_put, host_names,
                              host_people, host_user_name, host_may,       host_emit,          host_audit };
     const struct case_config config = { &world->ids, &world->clock, &world->host };
     test_ok(!case_room_new(&config, &world->room, &err), "%s", err.id);
@@ -770,6 +775,77 @@ static void test_timer(void **state)
     world_done(&world);
 }
 
+/* ---- timers of other kinds: one task, and one timer on it ---- */
+
+static const struct calendar *find_calendar(const void *ctx, struct str name)
+{
+    const struct world *world = ctx;
+    return str_eq(name, STR("7x24")) ? world->always : str_eq(name, STR("5x8")) ? world->office : NULL;
+}
+
+static enum err_code timer_due_fn(struct tx *tx, void *arg, struct err *err)
+{
+    return tx_query_i64(tx, "SELECT coalesce(max(due_ms), 0) FROM flow_timer", arg, err);
+}
+
+static void test_timers(void **state)
+{
+    static const char xml[] =
+        "<definitions xmlns='http://www.omg.org/spec/BPMN/20100524/MODEL' xmlns:b='urn:bihuan:bpmn:1'>"
+        "<process id='p' isExecutable='true'><startEvent id='s'/><userTask id='t' b:state='open'/>"
+        "<userTask id='late' b:state='late'/><endEvent id='e' b:state='closed'/>"
+        "<boundaryEvent id='timer' attachedToRef='t'><timerEventDefinition %s><%s>%s</%s>"
+        "</timerEventDefinition></boundaryEvent><sequenceFlow id='f' sourceRef='s' targetRef='t'/>"
+        "<sequenceFlow id='g' sourceRef='t' targetRef='e'/>"
+        "<sequenceFlow id='h' sourceRef='timer' targetRef='late'/>"
+        "<sequenceFlow id='i' sourceRef='late' targetRef='e'/></process></definitions>";
+    /* Friday 2026-11-20 09:00; the service's calendar is 7x24, the office's one is 5x8 */
+    static const struct {
+        const char *attribute, *element, *text, *due;
+    } cases[] = {
+        { "", "timeDuration", "PT24H", "2026-11-21T09:00:00+08:00" },
+        { "b:calendar='always'", "timeDuration", "PT24H", "2026-11-21T09:00:00+08:00" },
+        { "b:calendar='service'", "timeDuration", "PT24H", "2026-11-21T09:00:00+08:00" },
+        { "b:calendar='5x8'", "timeDuration", "PT24H", "2026-11-25T09:00:00+08:00" },
+        { "b:calendar='gone'", "timeDuration", "PT24H", "2026-11-25T09:00:00+08:00" },
+        { "b:calendar='5x8'", "timeDuration", "= duration(\"PT\" + string(patience) + \"H\")",
+          "2026-11-20T16:00:00+08:00" },
+        { "", "timeDuration", "if level = \"1\" then @\"PT2H\" else @\"P1D\"", "2026-11-20T11:00:00+08:00" },
+        { "", "timeDate", "wanted", "2026-11-22T07:30:00+08:00" },
+        { "", "timeDuration", "if level = \"2\" then @\"PT2H\" else null", NULL },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct world world;
+        struct err err = { 0 };
+        int64_t due = 0;
+        int done = 0;
+        char text[2000];
+        world_init(&world);
+        world.calendars.find = find_calendar;
+        world.calendars.ctx = &world;
+        world.snapshot = "{\"rows\":[],\"services\":{\"web\":{\"calendar\":\"7x24\"}}}";
+        const int len = snprintf(text, sizeof text, xml, cases[i].attribute, cases[i].element, cases[i].text,
+                                 cases[i].element);
+        buf_clear(&world.flow);
+        buf_add(&world.flow, text, (size_t)len);
+        const int64_t id =
+            open_case(&world, "{\"title\":\"t\",\"service\":\"web\",\"level\":\"1\",\"patience\":5,"
+                              "\"wanted\":\"2026-11-22T07:30:00+08:00\"}");
+        teststore_ok(store_read(world.store, timer_due_fn, &due, &err), &err, "due");
+        test_ok(due == (cases[i].due ? at(cases[i].due) : 0), "%zu: due %lld", i, (long long)due);
+        if (due) {
+            world.clock.test_ms = due - 1;
+            teststore_ok(case_tick(world.room, world.store, 100, &done, &err), &err, "tick");
+            assert_string_equal(see(&world, id).node, "t");
+            world.clock.test_ms = due;
+            teststore_ok(case_tick(world.room, world.store, 100, &done, &err), &err, "tick");
+            assert_string_equal(see(&world, id).node, "late");
+        }
+        world_done(&world);
+    }
+}
+
 static void test_alarms(void **state)
 {
     struct world world;
@@ -906,5 +982,5 @@ static void test_out_of_memory(void **state)
 }
 
 TEST_MAIN(TEST(test_whole_way), TEST(test_who_may), TEST(test_clocks_of_a_case), TEST(test_verify_finds),
-          TEST(test_timer), TEST(test_alarms), TEST(test_random_lives), TEST(test_failing_statements),
-          TEST(test_out_of_memory))
+          TEST(test_timer), TEST(test_timers), TEST(test_alarms), TEST(test_random_lives),
+          TEST(test_failing_statements), TEST(test_out_of_memory))

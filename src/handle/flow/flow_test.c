@@ -2,6 +2,7 @@
  */
 #include "base/buf.h"
 #include "base/xml.h"
+#include "handle/flow/expression.h"
 #include "handle/flow/run.h"
 #include "test.h"
 
@@ -359,6 +360,121 @@ static void test_miwg(void **state)
     }
 }
 
+/* ---- expressions ---- */
+
+#define GATE(c)                                                                                              \
+    HEAD S "<exclusiveGateway id='x' default='d'/>" E "<endEvent id='e2'/>\n" COND("c", "x", "e2", c)        \
+        FLOW("f", "s", "x") FLOW("d", "x", "e") TAIL
+#define TIMED(what)                                                                                          \
+    HEAD S T("t") E "\n<boundaryEvent id='late' attachedToRef='t'><timerEventDefinition>" what               \
+                    "</timerEventDefinition></boundaryEvent>" FLOW("f", "s", "t") FLOW("g", "t", "e")        \
+                        FLOW("h", "late", "e") TAIL
+#define AFTER(text) TIMED("<timeDuration>" text "</timeDuration>")
+#define DATE(text) TIMED("<timeDate>" text "</timeDate>")
+
+static const struct flow_name NAMES[] = { { { "level", 5 }, { "string", 6 } },
+                                          { { "patience", 8 }, { "number", 6 } },
+                                          { { "wanted", 6 }, { "date and time", 13 } } };
+
+static enum err_code deploy(struct arena *arena, const char *xml, bool pinned, struct findings *findings,
+                            const struct flow_expressions **out, const struct flow_model **out_model,
+                            struct err *err)
+{
+    enum err_code rc = findings_init(findings, arena, err);
+    if (!rc)
+        rc = flow_model_read(arena, str_from(xml), findings, out_model, err);
+    return rc ? rc : flow_expressions_new(arena, *out_model, NAMES, 3, pinned, findings, out, err);
+}
+
+static void test_deploy(void **state)
+{
+    static const struct {
+        const char *name, *xml, *id, *what, *of;
+        int line;
+    } cases[] = {
+        { "a field", GATE("level = \"1\" and patience &gt; 2"), NULL, NULL, NULL, 0 },
+        { "case and task", GATE("case.level = task.action"), NULL, NULL, NULL, 0 },
+        { "no such field", GATE("levle = \"1\""), "flow.name_unknown", "c", "levle", 4 },
+        { "no FEEL", GATE("level = = 1"), "flow.condition_bad", "c", NULL, 4 },
+        { "a literal", AFTER("PT24H"), NULL, NULL, NULL, 0 },
+        { "FEEL", AFTER("duration(\"PT\" + string(patience) + \"H\")"), NULL, NULL, NULL, 0 },
+        { "FEEL with a sign", AFTER("= if level = \"1\" then @\"PT1H\" else @\"P1D\""), NULL, NULL, NULL, 0 },
+        { "a month", AFTER("P1M"), "flow.timer", "late", NULL, 4 },
+        { "no duration", AFTER("24 hours"), "flow.timer", "late", NULL, 4 },
+        { "no such name", AFTER("duration(urgency)"), "flow.name_unknown", "late", "urgency", 4 },
+        { "an instant", DATE("2026-12-01T08:00:00+08:00"), NULL, NULL, NULL, 0 },
+        { "FEEL for an instant", DATE("wanted + @\"PT2H\""), NULL, NULL, NULL, 0 },
+        { "no instant", DATE("2026-13-01T08:00:00+08:00"), "flow.timer", "late", NULL, 4 },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        for (int pinned = 0; pinned < 2; pinned++) {
+            struct arena *arena = arena_new(8 << 20);
+            struct findings findings;
+            const struct flow_model *model = NULL;
+            const struct flow_expressions *made = NULL;
+            struct err err = { 0 };
+            const enum err_code rc = deploy(arena, cases[i].xml, pinned, &findings, &made, &model, &err);
+            const bool wrong = cases[i].id && (!pinned || !strcmp(cases[i].id, "flow.condition_bad"));
+            test_ok(wrong ? rc == ERR_INVALID && findings.count == 1 : rc == ERR_OK, "%s, pinned %d: %s %s",
+                    cases[i].name, pinned, err_name(rc), rc ? err.id : "");
+            if (wrong) {
+                const struct err *one = &findings.items[0];
+                test_ok(!strcmp(one->id, cases[i].id) && one->at.line == cases[i].line &&
+                            !strcmp(one->args[0].text, cases[i].what) &&
+                            (!cases[i].of || !strcmp(one->args[1].text, cases[i].of)),
+                        "%s: %s of %s (%s) in line %d", cases[i].name, one->id, one->args[0].text,
+                        one->args[1].text, one->at.line);
+            }
+            arena_free(arena);
+        }
+    }
+}
+
+static void test_expressions(void **state)
+{
+    static const struct {
+        const char *xml, *record;
+        enum flow_timer_kind kind;
+        int64_t ms;
+        bool refused;
+    } timers[] = {
+        { AFTER("PT90M"), "{}", FLOW_TIMER_AFTER, 5400000, false },
+        { AFTER("duration(\"PT\" + string(patience) + \"H\")"), "{\"patience\":3}", FLOW_TIMER_AFTER,
+          3 * 3600000, false },
+        { AFTER("if patience > 5 then \"P1D\" else \"PT30M\""), "{\"patience\":3}", FLOW_TIMER_AFTER, 1800000,
+          false },
+        { AFTER("if patience > 5 then @\"P1D\" else null"), "{\"patience\":3}", FLOW_TIMER_NONE, 0, false },
+        { AFTER("patience"), "{\"patience\":3}", FLOW_TIMER_NONE, 0, true },
+        { AFTER("duration(\"-PT1H\")"), "{}", FLOW_TIMER_NONE, 0, true },
+        { DATE("wanted + @\"PT2H\""), "{\"wanted\":\"2026-11-21T08:00:00+08:00\"}", FLOW_TIMER_AT,
+          INT64_C(1795226400000), false },
+        { DATE("wanted"), "{}", FLOW_TIMER_NONE, 0, false },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(timers) / sizeof(timers[0]); i++) {
+        struct arena *arena = arena_new(8 << 20);
+        struct findings findings;
+        const struct flow_model *model = NULL;
+        const struct flow_expressions *made = NULL;
+        struct flow_timer time = { 0 };
+        struct err err = { 0 };
+        test_ok(!deploy(arena, timers[i].xml, false, &findings, &made, &model, &err), "%zu: %s", i, err.id);
+        json_t *vars =
+            json_pack("{s:o,s:{},s:{}}", "record", json_loads(timers[i].record, 0, NULL), "case", "task");
+        const int node = flow_node_find(model, STR("late"));
+        assert_int_equal(flow_timer_reads(made, node), i > 0);
+        const enum err_code rc = flow_timer(made, node, vars, 0, &time, &err);
+        test_ok(timers[i].refused ? rc == ERR_INVALID && !strcmp(err.id, "flow.timer") : rc == ERR_OK,
+                "%zu: %s", i, err_name(rc));
+        if (!rc)
+            test_ok(time.kind == timers[i].kind && time.ms == timers[i].ms, "%zu: %d %lld", i, time.kind,
+                    (long long)time.ms);
+        json_decref(vars);
+        arena_free(arena);
+    }
+}
+
 static void test_out_of_memory(void **state)
 {
     (void)state;
@@ -367,12 +483,13 @@ static void test_out_of_memory(void **state)
         struct findings findings;
         struct err err = { 0 };
         const long before = mem_live();
-        static const char xml[] = HEAD S T("t") E FLOW("f", "s", "t") FLOW("g", "t", "e") TAIL;
+        const struct flow_expressions *made = NULL;
+        static const char xml[] = AFTER("duration(level)");
         mem_fail_at(nth);
         struct arena *arena = arena_new(4 << 20);
-        enum err_code rc = arena ? findings_init(&findings, arena, &err) : ERR_NOMEM;
+        enum err_code rc = arena ? ERR_OK : ERR_NOMEM;
         if (!rc)
-            rc = flow_model_read(arena, str_from(xml), &findings, &model, &err);
+            rc = deploy(arena, xml, false, &findings, &made, &model, &err);
         mem_fail_at(-1);
         arena_free(arena);
         test_ok(mem_live() == before && (rc == ERR_OK || rc == ERR_NOMEM), "at %ld", nth);
@@ -382,4 +499,4 @@ static void test_out_of_memory(void **state)
 }
 
 TEST_MAIN(TEST(test_read), TEST(test_fault), TEST(test_side_token), TEST(test_gateways), TEST(test_miwg),
-          TEST(test_out_of_memory))
+          TEST(test_deploy), TEST(test_expressions), TEST(test_out_of_memory))

@@ -139,6 +139,55 @@ const struct flow_action *flow_action_find(const struct flow_node *node, struct 
     return node->actions_count == 0 && str_eq(code, DONE.code) ? &DONE : NULL;
 }
 
+bool flow_duration_parse(struct str text, int64_t *out_ms)
+{
+    int64_t sum = 0;
+    bool time = false, any = false;
+    size_t i = 1;
+    if (text.len < 3 || text.ptr[0] != 'P')
+        return false;
+    while (i < text.len) {
+        int64_t number = 0, unit = 0;
+        const size_t from = i;
+        if (text.ptr[i] == 'T' && !time) {
+            time = true;
+            i++;
+            continue;
+        }
+        for (; i < text.len && text.ptr[i] >= '0' && text.ptr[i] <= '9' && number < 100000000; i++)
+            number = number * 10 + (text.ptr[i] - '0');
+        if (i == from || i == text.len)
+            return false;
+        switch (text.ptr[i++]) {
+        case 'W':
+            unit = time ? 0 : 7 * DAY_MS;
+            break;
+        case 'D':
+            unit = time ? 0 : DAY_MS;
+            break;
+        case 'H':
+            unit = time ? 3600000 : 0;
+            break;
+        case 'M':
+            unit = time ? 60000 : 0;
+            break;
+        case 'S':
+            unit = time ? 1000 : 0;
+            break;
+        default:
+            break;
+        }
+        if (!unit)
+            return false;
+        sum += number * unit;
+        any = true;
+    }
+    if (!any)
+        return false;
+    *out_ms = sum;
+    return true;
+}
+
 bool flow_list_has(const struct flow_list *list, struct str text)
 {
     for (int i = 0; i < list->count; i++)
@@ -307,6 +356,7 @@ static enum err_code node_attributes(struct reader *reader, int index, struct er
     const struct xml_node *xml = reader->node_xml[index];
     const struct xml_node *doc = xml_child(xml, "documentation");
     struct str text;
+    int64_t limit;
     enum err_code rc;
 
     (void)children_check(reader, xml, KINDS[node->kind].event ? timer_links : links);
@@ -352,6 +402,8 @@ static enum err_code node_attributes(struct reader *reader, int index, struct er
         enum sla_clock clock;
         if (!sla_clock_from(str_slice(node->limit, 6, node->limit.len), &clock))
             found(reader, xml, ERR_INVALID, "flow.clock", node->limit, node->id);
+    } else if (node->limit.len && !flow_duration_parse(node->limit, &limit)) {
+        found(reader, xml, ERR_INVALID, "flow.limit", node->limit, node->id);
     }
     for (const struct xml_attr *attr = xml->attrs; attr; attr = attr->next) {
         static const char *const known[] = { "form",    "required", "candidates", "actions",
@@ -374,7 +426,7 @@ static enum err_code timer_read(struct reader *reader, struct flow_node *node, c
         return ERR_OK;
     }
     value = definition->first;
-    node->timer_service_calendar = str_eq(xml_attr_ns(definition, FLOW_NS, "calendar"), STR("service"));
+    node->timer_calendar = xml_attr_ns(definition, FLOW_NS, "calendar");
     if (!value || value->next) {
         found(reader, definition, ERR_INVALID, "flow.timer", node->id, xml->name);
     } else if (xml_is(value, STR(BPMN), "timeDuration")) {

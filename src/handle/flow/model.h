@@ -17,7 +17,8 @@
  *                    state="handling"             state of the case while the token is here
  *                    handover="no"                may not be handed over
  *   on endEvent:     state="closed"
- *   on a timer:      calendar="service"           its duration counts working time of the service's calendar
+ *   on a timer:      calendar="service"           its duration counts working time of the service's calendar,
+ *                    calendar="CODE"              of the calendar of that code; without: every minute
  * Threads: immutable; safe from any.  Layer: handle/flow. */
 #pragma once
 #include "base/arena.h"
@@ -72,11 +73,11 @@ struct flow_node {
     int in_count, out_count;
     int otherwise; /* the default edge of a gateway, -1 = none */
 
-    int host;              /* boundary event: the node it is attached to */
-    bool interrupting;     /* boundary event */
-    struct str timer;      /* ISO 8601 duration, or FEEL that gives one */
-    struct str timer_date; /* instead: an instant */
-    bool timer_service_calendar;
+    int host;                  /* boundary event: the node it is attached to */
+    bool interrupting;         /* boundary event */
+    struct str timer;          /* ISO 8601 duration, or FEEL that gives one (expression.h) */
+    struct str timer_date;     /* instead: an instant, or FEEL that gives one */
+    struct str timer_calendar; /* "service", "always" or a calendar's code; empty = every minute */
 
     struct flow_list form, required, candidates;
     const struct flow_action *actions;
@@ -120,4 +121,6 @@ int flow_node_find(const struct flow_model *model, struct str id);
 int flow_boundary_next(const struct flow_model *model, int host, int from);
 /* The action of that code; NULL when the task has none.  A task without declared actions knows "done". */
 const struct flow_action *flow_action_find(const struct flow_node *node, struct str code);
+/* "PT30M", "P1DT2H"; weeks and days of 24 hours, no months.  false when it is none. */
+bool flow_duration_parse(struct str text, int64_t *out_ms);
 bool flow_list_has(const struct flow_list *list, struct str text);

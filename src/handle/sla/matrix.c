@@ -79,21 +79,27 @@ void sla_matrix_free(struct sla_matrix *matrix)
         arena_free(matrix->arena);
 }
 
+const struct calendar *sla_matrix_calendar(const struct sla_matrix *matrix,
+                                           const struct sla_calendars *calendars, struct str service)
+{
+    const struct service *found = service_find(matrix, service);
+    const struct calendar *own = NULL;
+    if (found && found->calendar.len)
+        own = calendars->find(calendars->ctx, found->calendar);
+    return own ? own : calendars->office;
+}
+
 enum err_code sla_matrix_terms(void *ctx, struct str service, struct str level, int64_t opened_ms,
                                struct sla_term out_terms[SLA_CLOCK__COUNT], struct err *err)
 {
     const struct sla_lookup *lookup = ctx;
     const struct service *found = service_find(lookup->matrix, service);
-    const struct calendar *office = NULL;
+    const struct calendar *office = sla_matrix_calendar(lookup->matrix, lookup->calendars, service);
     const struct row *levels[3] = { NULL }; /* own level, own any, general */
     int counts[3] = { 0 };
     bool holds[ROW_CALENDAR__COUNT];
     (void)err;
 
-    if (found && found->calendar.len)
-        office = lookup->calendars->find(lookup->calendars->ctx, found->calendar);
-    if (!office)
-        office = lookup->calendars->office;
     holds[ROW_KEY] = calendar_key_at(office, opened_ms) != NULL;
     holds[ROW_NON_KEY] = !holds[ROW_KEY];
     holds[ROW_WORKING] = calendar_works_at(office, opened_ms);

@@ -43,6 +43,9 @@ struct sla_lookup {
 enum err_code sla_matrix_terms(void *ctx, struct str service, struct str level, int64_t opened_ms,
                                struct sla_term out_terms[SLA_CLOCK__COUNT], struct err *err);
 
+/* The calendar of the service in that matrix, else office hours. */
+const struct calendar *sla_matrix_calendar(const struct sla_matrix *matrix,
+                                           const struct sla_calendars *calendars, struct str service);
 /* The levels that a service knows, its own and those of its general table, without "any", each once, in
  * order; returns how many were written (at most `max`).  Borrowed from the matrix. */
 int sla_matrix_levels(const struct sla_matrix *matrix, struct str service, struct str *out_levels, int max);
