@@ -97,6 +97,8 @@ struct room {
 
 /* core.c: words and menu; ctx is the app. */
 extern const struct route CORE_ROUTES[];
+/* api.c: the whole interface as OpenAPI; ctx is the app. */
+extern const struct route API_ROUTES[];
 
 /* Makes the data directory (0700), locks it (ERR_BUSY "app.locked" when another process has it) and reads
  * DIR/bihuan.conf.  Undone by app_done(), also after a failure. */

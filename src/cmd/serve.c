@@ -156,7 +156,10 @@ static enum err_code http_open(struct app *app, struct err *err)
         web_dir = arena_str(app->arena, str_from(web)).ptr;
     const struct http_config config = http_config_of(app, web_dir);
     const enum err_code rc = http_new(&config, &app->http, err);
-    return rc ? rc : http_add_routes(app->http, CORE_ROUTES, app, err);
+    if (rc)
+        return rc;
+    const enum err_code added = http_add_routes(app->http, CORE_ROUTES, app, err);
+    return added ? added : http_add_routes(app->http, API_ROUTES, app, err);
 }
 
 static void http_close(struct app *app)

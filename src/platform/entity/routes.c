@@ -525,17 +525,6 @@ static enum err_code types_list(struct request *req, struct reply *reply, struct
     return reply_json(reply, json_pack("{s:o}", "items", items), err);
 }
 
-/* GET /api/v1/core/openapi.json */
-static enum err_code openapi(struct request *req, struct reply *reply, struct err *err)
-{
-    struct entity_call call;
-    json_t *json = NULL;
-    enum err_code rc = entity_call_of(req->ctx, req, &call, err);
-    if (!rc)
-        rc = entity_openapi(&call, &json, err);
-    return rc ? rc : reply_json(reply, json, err);
-}
-
 /* ---- what packs show ---- */
 
 /* GET /api/v1/core/pages/{pack}/{name} */
@@ -557,7 +546,6 @@ static enum err_code page_get(struct request *req, struct reply *reply, struct e
 static const struct route ROUTES[] = {
     { "GET",    "/api/v1/core/types",                     "*",                      types_list,     0 },
     { "GET",    "/api/v1/core/types/{pack}/{type}",       "*",                      type_get,       0 },
-    { "GET",    "/api/v1/core/openapi.json",              "*",                      openapi,        0 },
     { "GET",    "/api/v1/core/pages/{pack}/{name}",       "*",                      page_get,       0 },
     { "GET",    "/api/v1/{pack}/{type}",                  "{pack}.{type}.read",     records_list,   0 },
     { "POST",   "/api/v1/{pack}/{type}",                  "{pack}.{type}.create",   record_create,  0 },

@@ -2,7 +2,7 @@
  *
  *   /api/v1/{pack}/{type}[/{id}[/history]], .../import, .../export
  *   /api/v1/{pack}/{type}/{id}/files[/{file}]   attachments (attach.c)
- *   /api/v1/core/types[/{pack}/{type}]   core/menu   core/pages/{pack}/{name}   core/words core/openapi.json
+ *   /api/v1/core/types[/{pack}/{type}]   core/pages/{pack}/{name}
  * Layer: platform/entity. */
 #pragma once
 #include "net/http.h"
@@ -33,5 +33,6 @@ MUST_CHECK enum err_code entity_call_of(const struct entity_routes *routes, stru
  * actions that `who` may do in x-permissions.  `tx` reads dictionaries; NULL leaves them out. */
 MUST_CHECK enum err_code entity_type_json(const struct entity_call *call, struct tx *tx,
                                           const struct entity_type *type, json_t **out, struct err *err);
-/* The whole interface of records as OpenAPI 3.1; types the caller may not read are left out. */
+/* The interface of records as OpenAPI 3.1, to which others add theirs; types the caller may not read are left
+ * out. */
 MUST_CHECK enum err_code entity_openapi(const struct entity_call *call, json_t **out, struct err *err);
