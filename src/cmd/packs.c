@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "cmd/app.h"
 #include "handle/handle.h"
+#include "platform/bus/bus.h"
 #include "cmd/relations.h"
 #include "platform/entity/routes.h"
 #include "platform/files/files.h"
@@ -83,6 +84,13 @@ static void list_permissions(void *ctx, void (*each)(void *arg, struct str permi
         handle_permissions(((const struct app *)ctx)->handle, each, arg);
 }
 
+/* Grants may name cells of the grid: what moved there is another scope now. */
+static void on_grid(void *arg, const struct bus_event *event)
+{
+    if (str_find(event->json, STR("\"core.grid\"")) >= 0)
+        identity_changed(arg);
+}
+
 enum err_code entity_start(struct app *app, struct err *err)
 {
     const struct entity_config config = { .store = app->store,
@@ -106,8 +114,12 @@ enum err_code entity_start(struct app *app, struct err *err)
         log_findings(&findings, "entity.finding");
         return rc;
     }
-    if (app->identity)
+    if (app->identity) {
         identity_permissions(app->identity, app, list_permissions);
+        rc = bus_subscribe(app->bus, "record.*", on_grid, app->identity, NULL, err);
+        if (rc)
+            return rc;
+    }
     app->entity_routes = arena_alloc(app->arena, 1, sizeof *app->entity_routes);
     if (!app->entity_routes)
         return err_nomem(err);

@@ -67,8 +67,9 @@ bool case_scope_sql(struct tx *tx, int64_t id, struct scope_row *out)
     struct err err;
     if (tx_prepare(
             tx,
-            "SELECT c.org, o.path, c.grid, c.subject, r.starter_id FROM cases c JOIN case_run r ON r.id = "
-            "c.id LEFT JOIN org o ON o.id = c.org WHERE c.id = ?1",
+            "SELECT c.org, o.path, c.grid, c.subject, r.starter_id, g.path FROM cases c JOIN case_run r ON "
+            "r.id = "
+            "c.id LEFT JOIN org o ON o.id = c.org LEFT JOIN grid_cell g ON g.id = c.grid WHERE c.id = ?1",
             &stmt, &err))
         return false;
     stmt_bind_i64(stmt, 1, id);
@@ -79,7 +80,8 @@ bool case_scope_sql(struct tx *tx, int64_t id, struct scope_row *out)
     out->grid_id = stmt_i64(stmt, 2);
     out->subject_id = stmt_i64(stmt, 3);
     out->owner_id = stmt_i64(stmt, 4);
-    return out->org_path.ptr != NULL;
+    out->grid_path = arena_str(tx_arena(tx), stmt_text(stmt, 5));
+    return out->org_path.ptr && out->grid_path.ptr;
 }
 
 enum err_code case_pins_sql(struct tx *tx, int64_t id, struct err *err)

@@ -115,6 +115,19 @@ with Server() as server:
     check('a role is given within an organisation', answer.status == 200 and len(answer.json['items']) == 1, answer)
     answer = admin.put(f"core/users/{zhang['id']}/grants", {'items': [{'role': manager['id']}]}, 2)
     check('a grant says where', answer.code == 'identity.grant_scope', answer)
+    city = admin.post('core/grid', {'code': 'city', 'name': '全市'}).json
+    block = admin.post('core/grid', {'code': 'b1', 'name': '一号网格', 'parent': city['id']}).json
+    check('a cell of the grid knows its path', block['path'] == f"/{city['id']}/{block['id']}/", block)
+    answer = admin.put(f"core/users/{li['id']}/grants", {'items': [{'role': manager['id'], 'grid': block['id']}]}, 1)
+    check('a grant may name a cell of the grid', answer.status == 200 and answer.json['items'][0]['grid'] == block['id']
+          and answer.json['items'][0]['grid_name'] == '一号网格', answer)
+    answer = admin.put(f"core/users/{li['id']}/grants", {'items': [{'role': manager['id'], 'grid': '5'}]}, 2)
+    check('a cell that is not there is refused', answer.code == 'identity.no_grid', answer)
+    answer = admin.delete(f"core/grid/{block['id']}", 1)
+    check('a cell that is granted stays', answer.status == 409 and answer.code == 'entity.referenced', answer)
+    answer = admin.patch(f"core/grid/{city['id']}", {'parent': block['id']}, 1)
+    check('a cell cannot lie below itself', answer.code == 'entity.grid_circle', answer)
+    check('the grant is taken back', admin.put(f"core/users/{li['id']}/grants", {'items': []}, 2).status == 200)
 
     z = server.client()
     z.login('zhang', zhang['password'])

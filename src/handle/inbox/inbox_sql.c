@@ -92,7 +92,7 @@ static void scopes(struct build *b, struct tx *tx, const struct principal *who, 
         }
         if (scope->grid_id) {
             buf_text(&b->sql, " AND ");
-            subtree(b, tx, "c.grid", "core_grid", scope->grid_path);
+            subtree(b, tx, "c.grid", "grid_cell", scope->grid_path);
         }
         if (scope->subjects) {
             buf_text(&b->sql, " AND c.subject IN (0");

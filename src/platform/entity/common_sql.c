@@ -178,6 +178,7 @@ struct checking {
     struct err *err;
     enum err_code rc;
     struct str pointer;
+    bool limited; /* the caller's own choice: within what he may read */
 };
 
 static void fault(struct checking *c, const char *id, struct str value)
@@ -214,7 +215,10 @@ static enum err_code check_reference(struct checking *c, const struct shape *sha
                                      struct err *err)
 {
     bool found = false;
-    const enum err_code rc = there(c->tx, SQL_THERE, ref_table(shape), (struct str) { 0 }, id, &found, err);
+    const enum err_code rc =
+        c->limited && reference_limited(c->call, shape)
+            ? reference_reached(c->call, c->tx, shape, id, &found, err)
+            : there(c->tx, SQL_THERE, ref_table(shape), (struct str) { 0 }, id, &found, err);
     if (!rc && !found)
         fault(c, "entity.reference", shape->ref);
     return rc;
@@ -259,7 +263,7 @@ static enum err_code check_items(struct checking *c, const struct shape *items, 
 }
 
 enum err_code references_check(const struct entity_call *call, struct tx *tx, const struct entity_type *type,
-                               const struct value *values, struct err *err)
+                               const struct value *values, const json_t *by_caller, struct err *err)
 {
     struct checking c = { .call = call, .tx = tx, .err = err };
     for (int i = COLUMN_OWN; i < type->fields_count; i++) {
@@ -272,6 +276,7 @@ enum err_code references_check(const struct entity_call *call, struct tx *tx, co
             continue;
         (void)snprintf(pointer, sizeof pointer, "/%.*s", STR_ARG(field->name));
         c.pointer = str_from(pointer);
+        c.limited = json_object_get(by_caller, pointer + 1) != NULL;
         if (field->kind == VALUE_REF && field->shape.ref.len)
             rc = check_reference(&c, &field->shape, value->i64, err);
         else if (field->shape.dictionary.len)
@@ -377,30 +382,40 @@ enum err_code reference_find(struct tx *tx, const struct shape *shape, struct st
     return rc;
 }
 
-bool label_sql(const struct entity_field *field, enum lang lang, struct buf *out)
+bool label_there(const struct entity_field *field)
 {
     const struct shape *shape = &field->shape;
-    if (shape->dictionary.len && field->kind == VALUE_TEXT) {
-        buf_printf(out,
-                   "(SELECT %s FROM core_dictionary_item i JOIN core_dictionary d ON d.id = i.dictionary"
-                   " WHERE d.code = '%.*s' AND i.code = t.%.*s)",
-                   lang == LANG_ZH ? "i.name_zh" : "COALESCE(i.name_en, i.name_zh)",
-                   STR_ARG(shape->dictionary), STR_ARG(field->column));
+    if (shape->dictionary.len && field->kind == VALUE_TEXT)
         return true;
-    }
     if (field->kind != VALUE_REF || !shape->ref.len)
         return false;
-    if (shape->ref_relation) {
-        buf_printf(out, "(SELECT r.\"%s\" FROM \"%s\" r WHERE r.\"id\" = t.%.*s)", shape->ref_relation->label,
-                   shape->ref_relation->table, STR_ARG(field->column));
-        return true;
+    return shape->ref_relation || shape->ref_type->fields[shape->ref_type->label].kind == VALUE_TEXT;
+}
+
+void label_sql(const struct entity_call *call, const struct entity_field *field, struct sql *sql)
+{
+    const struct shape *shape = &field->shape;
+    const size_t mark = sql->text.len;
+    if (shape->dictionary.len && field->kind == VALUE_TEXT) {
+        buf_printf(&sql->text,
+                   "(SELECT %s FROM core_dictionary_item i JOIN core_dictionary d ON d.id = i.dictionary"
+                   " WHERE d.code = '%.*s' AND i.code = t.%.*s)",
+                   call->lang == LANG_ZH ? "i.name_zh" : "COALESCE(i.name_en, i.name_zh)",
+                   STR_ARG(shape->dictionary), STR_ARG(field->column));
+        return;
     }
-    const struct entity_field *label = &shape->ref_type->fields[shape->ref_type->label];
-    if (label->kind != VALUE_TEXT)
-        return false;
-    buf_printf(out, "(SELECT r.%.*s FROM \"%.*s\" r WHERE r.\"id\" = t.%.*s)", STR_ARG(label->column),
-               STR_ARG(shape->ref_type->table), STR_ARG(field->column));
-    return true;
+    if (shape->ref_relation)
+        buf_printf(&sql->text, "(SELECT r.\"%s\" FROM ", shape->ref_relation->label);
+    else
+        buf_printf(&sql->text, "(SELECT r.%.*s FROM ",
+                   STR_ARG(shape->ref_type->fields[shape->ref_type->label].column));
+    if (reference_rows_sql(call, shape, sql)) {
+        buf_printf(&sql->text, " r WHERE r.\"id\" = t.%.*s)", STR_ARG(field->column));
+    } else if (!sql->text.failed) {
+        sql->text.len = mark;
+        sql->text.ptr[mark] = 0;
+        sql_add(sql, "NULL");
+    }
 }
 
 /* ---- the items of a dictionary ---- */

@@ -27,6 +27,8 @@ enum err_code entity_open(const struct entity_config *config, struct findings *f
         rc = statements_make(entity, err);
     if (!rc)
         rc = rules_compile(entity, findings, err);
+    if (!rc)
+        rc = grid_watch(entity, err);
     if (!rc && !config->keys && config->store && findings)
         refuse_sensitive(entity, findings);
     if (!rc && findings && findings->count + findings->more > before)
@@ -100,7 +102,8 @@ static enum err_code tables_fn(struct tx *tx, void *arg, struct err *err)
     struct tables *tables = arg;
     tables->findings->count = tables->count; /* it may run twice */
     tables->findings->more = tables->more;
-    return tables_sync(tables->entity, tx, tables->apply, tables->findings, err);
+    const enum err_code rc = tables_sync(tables->entity, tx, tables->apply, tables->findings, err);
+    return rc || !tables->apply ? rc : grid_fill(tables->entity, tx, err);
 }
 
 static enum err_code rebuild_fn(struct tx *tx, void *arg, struct err *err)

@@ -121,6 +121,7 @@ struct entity_list {
         *where; /* engine rooms: a further condition on the columns (alias t) of a *_sql.c file, or NULL */
     const int64_t *where_args; /* bound to ?1 ... of `where` */
     int where_args_count;
+    const char *also; /* a further permission in whose scope the rows must lie ("export"), or NULL */
 };
 #define ENTITY_PAGE_MAX 200
 #define ENTITY_COUNT_MAX 10000

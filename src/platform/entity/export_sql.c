@@ -40,7 +40,9 @@ struct exporting {
     const struct entity_type *type;
     const struct entity_list *list;
     enum table_format format;
-    bool header_only, plain;
+    bool header_only;
+    bool shown[TYPE_FIELDS_MAX]; /* the field has a further column: its title or key */
+    int shown_count;
     int64_t rows;
     FILE *file;
     lxw_workbook *book;
@@ -51,15 +53,17 @@ struct exporting {
 /* ---- references as people and as imports write them ---- */
 
 /* The natural key of what a column refers to: a scalar sub-select over table alias `outer`. */
-static bool key_sql(const struct shape *shape, const char *outer, struct str column, int depth,
-                    struct buf *out)
+static bool key_sql(const struct entity_call *call, const struct shape *shape, const char *outer,
+                    struct str column, int depth, struct sql *sql)
 {
+    struct buf *out = &sql->text;
     char alias[16];
     (void)snprintf(alias, sizeof alias, "k%d", depth);
     if (shape->ref_relation) {
-        buf_printf(out, "(SELECT %s.\"%s\" FROM \"%s\" %s WHERE %s.\"id\" = %s.%.*s)", alias,
-                   shape->ref_relation->code, shape->ref_relation->table, alias, alias, outer,
-                   STR_ARG(column));
+        buf_printf(out, "(SELECT %s.\"%s\" FROM ", alias, shape->ref_relation->code);
+        if (!reference_rows_sql(call, shape, sql))
+            return false;
+        buf_printf(out, " %s WHERE %s.\"id\" = %s.%.*s)", alias, alias, outer, STR_ARG(column));
         return true;
     }
     const struct entity_type *type = shape->ref_type;
@@ -71,7 +75,7 @@ static bool key_sql(const struct shape *shape, const char *outer, struct str col
         if (i)
             buf_text(out, " || '|' || ");
         if (field->kind == VALUE_REF) {
-            if (!key_sql(&field->shape, alias, field->column, depth + 1, out))
+            if (!key_sql(call, &field->shape, alias, field->column, depth + 1, sql))
                 return false;
         } else if (field->kind == VALUE_TEXT || field->kind == VALUE_DATE) {
             buf_printf(out, "%s.%.*s", alias, STR_ARG(field->column));
@@ -79,35 +83,34 @@ static bool key_sql(const struct shape *shape, const char *outer, struct str col
             buf_printf(out, "CAST(%s.%.*s AS TEXT)", alias, STR_ARG(field->column));
         }
     }
-    buf_printf(out, " FROM \"%.*s\" %s WHERE %s.\"id\" = %s.%.*s)", STR_ARG(type->table), alias, alias, outer,
-               STR_ARG(column));
+    buf_text(out, " FROM ");
+    if (!reference_rows_sql(call, shape, sql))
+        return false;
+    buf_printf(out, " %s WHERE %s.\"id\" = %s.%.*s)", alias, alias, outer, STR_ARG(column));
     return true;
 }
 
 /* The further column of a field: its title or key; nothing for one that shows itself. */
-static bool shown_sql(const struct exporting *x, const struct entity_field *field, struct buf *out)
+static bool shown_sql(const struct exporting *x, const struct entity_field *field, struct sql *sql)
 {
-    if (x->format == TABLE_XLSX)
-        return label_sql(field, x->call.lang, out);
-    if (field->kind != VALUE_REF || !field->shape.ref.len)
-        return false;
-    const size_t mark = out->len;
-    if (key_sql(&field->shape, "t", field->column, 0, out))
+    if (x->format == TABLE_XLSX && label_there(field)) {
+        sql_add(sql, ", ");
+        label_sql(&x->call, field, sql);
         return true;
-    if (!out->failed && out->ptr) {
-        out->len = mark;
-        out->ptr[mark] = 0;
+    }
+    if (x->format == TABLE_XLSX || field->kind != VALUE_REF || !field->shape.ref.len)
+        return false;
+    const size_t mark = sql->text.len;
+    const int args = sql->args_count;
+    sql_add(sql, ", ");
+    if (key_sql(&x->call, &field->shape, "t", field->column, 0, sql))
+        return true;
+    if (!sql->text.failed) {
+        sql->text.len = mark;
+        sql->text.ptr[mark] = 0;
+        sql->args_count = args;
     }
     return false;
-}
-
-static bool has_shown(const struct exporting *x, const struct entity_field *field)
-{
-    struct buf nothing;
-    buf_init(&nothing, 20000);
-    const bool has = shown_sql(x, field, &nothing);
-    buf_done(&nothing);
-    return has;
 }
 
 /* ---- cells ---- */
@@ -197,21 +200,22 @@ static enum err_code put_row(struct exporting *x, struct stmt *stmt, struct err 
     struct value values[TYPE_FIELDS_MAX];
     int shown_at = x->type->fields_count;
     lxw_col_t column = 0;
+    const bool plain = row_plain(&x->call, x->type, stmt, x->type->fields_count + x->shown_count);
     row_values(x->type, stmt, 0, values);
     if (x->format == TABLE_JSON) {
         buf_text(&x->line, x->rows ? ",\n" : "\n");
-        const enum err_code rc = record_json_open(&x->call, x->type, values, x->plain, &x->line, err);
+        const enum err_code rc = record_json_open(&x->call, x->type, values, plain, &x->line, err);
         buf_char(&x->line, '}');
         return rc;
     }
     for (int i = 0; i < x->type->fields_count; i++) {
         const struct entity_field *field = &x->type->fields[i];
         struct str shown = { 0 };
-        if (has_shown(x, field))
+        if (x->shown[i])
             shown = stmt_text(stmt, shown_at++);
         if (field->mask) {
             const enum err_code rc =
-                value_unseal(&x->call, x->type, i, values[COLUMN_ID].i64, x->plain, &values[i], err);
+                value_unseal(&x->call, x->type, i, values[COLUMN_ID].i64, plain, &values[i], err);
             if (rc)
                 return rc;
         }
@@ -254,11 +258,12 @@ static enum err_code rows_fn(struct tx *tx, void *arg, struct err *err)
         return err_nomem(err);
     sql_add(sql, "SELECT ");
     sql_add(sql, x->call.entity->statements[x->type->number_in_types].columns);
-    for (int i = 0; i < x->type->fields_count; i++)
-        if (has_shown(x, &x->type->fields[i])) {
-            sql_add(sql, ", ");
-            (void)shown_sql(x, &x->type->fields[i], &sql->text);
-        }
+    x->shown_count = 0;
+    for (int i = 0; i < x->type->fields_count; i++) {
+        x->shown[i] = shown_sql(x, &x->type->fields[i], sql);
+        x->shown_count += x->shown[i];
+    }
+    plain_sql(&x->call, x->type, sql);
     enum err_code rc = list_rest_sql(&x->call, tx, x->type, x->list, sql, err);
     if (!rc)
         rc = sql_prepare(sql, tx, &stmt, err);
@@ -290,13 +295,14 @@ enum err_code entity_export(const struct entity_call *call, const struct entity_
                             const struct entity_list *list, enum table_format format, const char *path,
                             bool header_only, int64_t *out_rows, struct err *err)
 {
+    struct entity_list within = *list;
+    within.also = "export";
     struct exporting x = {
-        .call = *call, .type = type, .list = list, .format = format, .header_only = header_only
+        .call = *call, .type = type, .list = &within, .format = format, .header_only = header_only
     };
     enum err_code rc = call_may(call, type, "export", err);
     if (rc)
         return rc;
-    x.plain = call_sees_plain(call, type);
     buf_init(&x.line, (size_t)16 << 20);
     buf_init(&x.cell, CELL_MAX);
     if (format == TABLE_XLSX) {

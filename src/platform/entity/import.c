@@ -103,7 +103,9 @@ static enum err_code reference_json(struct importing *m, const struct shape *sha
     int64_t id = 0;
     bool found = false;
     char text[24];
-    const enum err_code rc = reference_find(m->tx, shape, key, &id, &found, err);
+    enum err_code rc = reference_find(m->tx, shape, key, &id, &found, err);
+    if (!rc && found && reference_limited(&m->call, shape))
+        rc = reference_reached(&m->call, m->tx, shape, id, &found, err);
     if (rc)
         return rc;
     if (!found) {

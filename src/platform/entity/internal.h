@@ -94,6 +94,19 @@ struct str permission_of(const struct entity_type *type, const char *action, cha
 MUST_CHECK enum err_code call_may(const struct entity_call *call, const struct entity_type *type,
                                   const char *action, struct err *err);
 bool call_sees_plain(const struct entity_call *call, const struct entity_type *type);
+/* Whether sensitive values are shown: PACK.TYPE.sensitive has a scope as every permission has. */
+enum sees { SEES_MASKED, SEES_PLAIN, SEES_BY_ROW };
+enum sees call_sees(const struct entity_call *call, const struct entity_type *type);
+/* SEES_BY_ROW: appends ", 1 or 0" for the row t; else nothing.  row_plain() reads it from that column. */
+void plain_sql(const struct entity_call *call, const struct entity_type *type, struct sql *sql);
+bool row_plain(const struct entity_call *call, const struct entity_type *type, struct stmt *stmt, int column);
+
+/* What a reference points to, as far as the caller may read it: a table or sub-select for a FROM; false when
+ * nothing may be read.  Organisations, people and probe nodes have names that everybody may know. */
+bool reference_rows_sql(const struct entity_call *call, const struct shape *shape, struct sql *sql);
+bool reference_limited(const struct entity_call *call, const struct shape *shape);
+MUST_CHECK enum err_code reference_reached(const struct entity_call *call, struct tx *tx,
+                                           const struct shape *shape, int64_t id, bool *out, struct err *err);
 
 /* Appends " AND (...)" for the rows (alias t) that the caller may reach by that permission.
  * ERR_FORBIDDEN when there is no grant at all. */
@@ -117,6 +130,13 @@ MUST_CHECK enum err_code scope_orgs(const struct entity_call *call, struct tx *t
                                     const struct entity_type *type, const char *action, int64_t *out,
                                     int *out_count, struct err *err);
 
+/* The end of the range of texts that begin with `path`, which ends with '/'; NULL ptr without memory. */
+struct str path_end(struct str path, struct arena *arena);
+/* grid_sql.c: the tree of core.grid follows its records from now on. */
+MUST_CHECK enum err_code grid_watch(struct entity *entity, struct err *err);
+/* Puts cells into the tree that were there before it. */
+MUST_CHECK enum err_code grid_fill(struct entity *entity, struct tx *tx, struct err *err);
+
 /* ---- parts ---- */
 
 MUST_CHECK enum err_code statements_make(struct entity *entity, struct err *err);
@@ -139,18 +159,21 @@ MUST_CHECK enum err_code history_add(const struct entity_call *call, struct tx *
                                      const char *action, struct str changes, struct err *err);
 MUST_CHECK enum err_code number_next(struct tx *tx, const struct entity_type *type, int64_t now_ms,
                                      struct arena *arena, struct str *out, struct err *err);
-/* Every given reference and dictionary code of `values` is there; faults go to call->findings. */
+/* Every given reference and dictionary code of `values` is there; faults go to call->findings.  Those that
+ * the caller gave himself (members of `by_caller`) must be within what he may read. */
 MUST_CHECK enum err_code references_check(const struct entity_call *call, struct tx *tx,
                                           const struct entity_type *type, const struct value *values,
-                                          struct err *err);
+                                          const json_t *by_caller, struct err *err);
 /* ERR_CONFLICT "entity.referenced" {what} when a record of any type refers to this one. */
 MUST_CHECK enum err_code references_none(const struct entity *entity, struct tx *tx,
                                          const struct entity_type *type, int64_t id, struct err *err);
 /* The id behind a natural key as an import writes it; *out_found false when there is none. */
 MUST_CHECK enum err_code reference_find(struct tx *tx, const struct shape *shape, struct str key,
                                         int64_t *out_id, bool *out_found, struct err *err);
-/* Appends the scalar sub-select that names what a column refers to, or nothing when it names nothing. */
-bool label_sql(const struct entity_field *field, enum lang lang, struct buf *out);
+/* Does the field have a title or name of its own beside its value? */
+bool label_there(const struct entity_field *field);
+/* Then: appends the scalar sub-select for it; NULL for what the caller may not read. */
+void label_sql(const struct entity_call *call, const struct entity_field *field, struct sql *sql);
 
 /* Adds {CODE: title} of the active items in their order. */
 MUST_CHECK enum err_code dictionary_labels(struct tx *tx, struct str dictionary, enum lang lang, json_t *out,

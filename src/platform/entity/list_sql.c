@@ -296,6 +296,8 @@ static enum err_code add_conditions(const struct listing *l, struct sql *sql, st
               : scope_sql(l->call, l->type, "read", sql, err);
     if (!rc && l->list->filter.len)
         rc = filter_add(l->call, l->tx, l->type, l->list->filter, sql, err);
+    if (!rc && l->list->also)
+        rc = scope_sql(l->call, l->type, l->list->also, sql, err);
     if (!rc && l->list->where) { /* of a *_sql.c file: its ?1, ?2 ... are numbered anew */
         sql_add(sql, " AND (");
         const int base = sql->args_count;
@@ -378,15 +380,13 @@ static int add_labels(const struct listing *l, struct sql *sql)
 {
     int count = 0;
     for (int i = 0; l->call->labels && i < l->type->fields_count; i++) {
-        const size_t mark = sql->text.len;
+        if (!label_there(&l->type->fields[i]))
+            continue;
         sql_add(sql, ", ");
-        if (label_sql(&l->type->fields[i], l->call->lang, &sql->text)) {
-            count++;
-        } else if (!sql->text.failed) {
-            sql->text.len = mark;
-            sql->text.ptr[mark] = 0;
-        }
+        label_sql(l->call, &l->type->fields[i], sql);
+        count++;
     }
+    plain_sql(l->call, l->type, sql); /* the last column, where rows differ in that */
     return count;
 }
 
@@ -420,27 +420,32 @@ static void add_row_labels(const struct listing *l, struct stmt *stmt, const str
 {
     bool any = false;
     int column = l->type->fields_count;
-    struct buf nothing;
-    buf_init(&nothing, 2000);
     for (int i = 0; i < l->type->fields_count; i++) {
         const struct entity_field *field = &l->type->fields[i];
-        buf_clear(&nothing);
-        if (label_sql(field, l->call->lang, &nothing)) {
+        if (label_there(field)) {
             add_label(out, &any, field->name, stmt_text(stmt, column));
             column++;
         } else if (field->shape.codes && !values[i].null) {
             add_code_label(l, field, &values[i], out, &any);
         }
     }
-    buf_done(&nothing);
     if (any)
         buf_char(out, '}');
 }
 
-static enum err_code add_row(const struct listing *l, struct stmt *stmt, bool plain, struct cursor *cursor,
+static int plain_column(const struct listing *l)
+{
+    int column = l->type->fields_count;
+    for (int i = 0; l->call->labels && i < l->type->fields_count; i++)
+        column += label_there(&l->type->fields[i]);
+    return column;
+}
+
+static enum err_code add_row(const struct listing *l, struct stmt *stmt, struct cursor *cursor,
                              struct buf *out, struct err *err)
 {
     struct value values[TYPE_FIELDS_MAX];
+    const bool plain = row_plain(l->call, l->type, stmt, plain_column(l));
     row_values(l->type, stmt, 0, values);
     cursor->id = values[COLUMN_ID].i64;
     cursor->value = values[l->sort];
@@ -459,7 +464,6 @@ static enum err_code add_rows(const struct listing *l, enum phase phase, int roo
 {
     AUTO(sql_free_auto) struct sql *sql = sql_new();
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    const bool plain = call_sees_plain(l->call, l->type);
     if (!sql)
         return err_nomem(err);
     sql_add(sql, "SELECT ");
@@ -484,7 +488,7 @@ static enum err_code add_rows(const struct listing *l, enum phase phase, int roo
         }
         if ((*count)++)
             buf_char(out, ',');
-        rc = add_row(l, stmt, plain, cursor, out, err);
+        rc = add_row(l, stmt, cursor, out, err);
     }
     return rc;
 }
@@ -680,7 +684,6 @@ enum err_code entity_each(const struct entity_call *call, struct tx *tx, const s
     struct listing l = { .call = call, .tx = tx, .type = type, .list = &list };
     AUTO(sql_free_auto) struct sql *sql = sql_new();
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    const bool plain = call_sees_plain(call, type);
     struct buf text;
     if (!sql)
         return err_nomem(err);
@@ -704,7 +707,7 @@ enum err_code entity_each(const struct entity_call *call, struct tx *tx, const s
         struct cursor cursor;
         const struct arena_mark mark = arena_mark(call->arena);
         buf_clear(&text);
-        rc = add_row(&l, stmt, plain, &cursor, &text, err);
+        rc = add_row(&l, stmt, &cursor, &text, err);
         json_t *record = rc ? NULL : json_loadb(text.ptr, text.len, 0, NULL);
         if (!rc && !record)
             rc = err_set(err, ERR_CORRUPT, "entity.row", ARG_STR("type", type->full),
@@ -745,7 +748,7 @@ enum err_code entity_get_json(const struct entity_call *call, struct tx *tx, con
     if (!rc && out_version)
         *out_version = stmt_i64(stmt, COLUMN_VERSION);
     if (!rc)
-        rc = add_row(&l, stmt, call_sees_plain(call, type), &cursor, out, err);
+        rc = add_row(&l, stmt, &cursor, out, err);
     return rc;
 }
 

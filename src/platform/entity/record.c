@@ -254,7 +254,7 @@ static enum err_code create(struct write *w, const json_t *fields, struct err *e
     if (!rc)
         rc = fields_required(w->type, w->after, call->findings, err);
     if (!rc)
-        rc = references_check(call, w->tx, w->type, w->after, err);
+        rc = references_check(call, w->tx, w->type, w->after, fields, err);
     if (rc)
         return rc;
     set_standard(w, 1, true);
@@ -431,7 +431,7 @@ static enum err_code update(struct write *w, int64_t version, const json_t *patc
     set_standard(w, next, false);
     rc = fields_required(w->type, w->after, call->findings, err);
     if (!rc)
-        rc = references_check(call, w->tx, w->type, w->after, err);
+        rc = references_check(call, w->tx, w->type, w->after, patch, err);
     if (!rc)
         rc = rules_check(call, w->type, w->after, err);
     if (!rc)

@@ -275,7 +275,7 @@ static enum err_code record_create(struct request *req, struct reply *reply, str
         return err_nomem(err);
     reply_created(reply, location);
     reply_version(reply, work.version);
-    return ERR_OK;
+    return tell_reveal(req, &work, err);
 }
 
 /* The version of If-Match; "*" is whatever it is now. */
@@ -306,7 +306,7 @@ static enum err_code record_update(struct request *req, struct reply *reply, str
         rc = run(req, &work, update_fn, true, reply, err);
     if (!rc)
         reply_version(reply, work.version);
-    return rc;
+    return rc ? rc : tell_reveal(req, &work, err); /* the answer holds the whole record */
 }
 
 /* DELETE /api/v1/{pack}/{type}/{id} */
@@ -454,6 +454,8 @@ static enum err_code records_export(struct request *req, struct reply *reply, st
                                        .sort = request_query(req, "sort"),
                                        .limit = 1 };
     rc = tell_export(req, &work, err);
+    if (!rc)
+        rc = tell_reveal(req, &work, err);
     if (!rc)
         rc = export_to(req, &work, format, request_query(req, "template").len > 0, reply, err);
     if (rc)

@@ -32,6 +32,31 @@ bool call_sees_plain(const struct entity_call *call, const struct entity_type *t
     return !type->sensitive || !call_may(call, type, "sensitive", NULL);
 }
 
+enum sees call_sees(const struct entity_call *call, const struct entity_type *type)
+{
+    if (!type->sensitive || call_is_engine(call))
+        return SEES_PLAIN;
+    if (call_may(call, type, "sensitive", NULL))
+        return SEES_MASKED;
+    return scope_is_all(call, type, "sensitive") ? SEES_PLAIN : SEES_BY_ROW;
+}
+
+void plain_sql(const struct entity_call *call, const struct entity_type *type, struct sql *sql)
+{
+    if (call_sees(call, type) != SEES_BY_ROW)
+        return;
+    sql_add(sql, ", CASE WHEN 1 = 1");
+    if (scope_sql(call, type, "sensitive", sql, NULL))
+        sql_add(sql, " AND 1 = 0");
+    sql_add(sql, " THEN 1 ELSE 0 END");
+}
+
+bool row_plain(const struct entity_call *call, const struct entity_type *type, struct stmt *stmt, int column)
+{
+    const enum sees sees = call_sees(call, type);
+    return sees == SEES_PLAIN || (sees == SEES_BY_ROW && stmt_i64(stmt, column) != 0);
+}
+
 static bool scope_reaches_all(const struct entity_type *type, const struct scope *scope)
 {
     if (scope->all || type->everyone)
@@ -72,15 +97,11 @@ static void add_and(struct sql *sql, bool *any, const char *before, struct str c
 /* "path >= '/1/5/' AND path < '/1/50'": everything below, as one range of the index of paths. */
 static void add_range(struct sql *sql, struct str path, struct arena *arena)
 {
-    struct str end = arena_str(arena, path);
-    if (end.ptr && end.len) {
-        char *last = (char *)(uintptr_t)&end.ptr[end.len - 1];
-        *last = (char)(*last + 1);
-    }
+    const struct str end = path_end(path, arena);
     sql_add(sql, "(o.path >= ");
-    sql_text(sql, path);
+    sql_text_again(sql, path);
     sql_add(sql, " AND o.path < ");
-    sql_text(sql, end);
+    sql_text_again(sql, end);
     sql_add(sql, ")");
 }
 
@@ -103,7 +124,7 @@ static void add_scope(const struct entity_call *call, const struct entity_type *
     }
     if (scope->grid_id && type->scope_grid >= 0) {
         add_and(sql, &any, "t.", type->fields[type->scope_grid].column);
-        sql_add(sql, " IN (SELECT o.id FROM core_grid o WHERE ");
+        sql_add(sql, " IN (SELECT o.id FROM grid_cell o WHERE ");
         add_range(sql, scope->grid_path, call->arena);
         sql_add(sql, ")");
     }
@@ -292,4 +313,79 @@ enum err_code entity_common_sql(const struct entity_call *call, bool cases, stru
     }
     sql_add(sql, any ? "))" : "1 = 0)");
     return ERR_OK;
+}
+
+/* True when the caller may read every row that entity_common_sql() would give. */
+static bool common_is_all(const struct entity_call *call, bool cases)
+{
+    const struct types *types = call->entity->types;
+    for (int i = 0; i < types_count(types); i++) {
+        const struct entity_type *type = types_at(types, i);
+        if (type->kind == (cases ? TYPE_CASE : TYPE_SUBJECT) && !scope_is_all(call, type, "read"))
+            return false;
+    }
+    return true;
+}
+
+static bool is_common(const struct entity_relation *relation, bool *out_cases)
+{
+    *out_cases = !strcmp(relation->name, "core.case");
+    return *out_cases || !strcmp(relation->name, "core.subject");
+}
+
+/* Names of a type that is open to everyone are no secret, with or without its permission. */
+static bool type_limited(const struct entity_call *call, const struct entity_type *type)
+{
+    return !type->everyone && !scope_is_all(call, type, "read");
+}
+
+bool reference_limited(const struct entity_call *call, const struct shape *shape)
+{
+    bool cases;
+    if (shape->ref_type)
+        return type_limited(call, shape->ref_type);
+    return shape->ref_relation && is_common(shape->ref_relation, &cases) && !common_is_all(call, cases);
+}
+
+bool reference_rows_sql(const struct entity_call *call, const struct shape *shape, struct sql *sql)
+{
+    bool cases;
+    if (!shape->ref_type && is_common(shape->ref_relation, &cases) && !common_is_all(call, cases))
+        return !entity_common_sql(call, cases, sql, NULL);
+    if (!shape->ref_type || !type_limited(call, shape->ref_type)) {
+        sql_add(sql, "\"");
+        sql_str(sql, shape->ref_type ? shape->ref_type->table : str_from(shape->ref_relation->table));
+        sql_add(sql, "\"");
+        return true;
+    }
+    const size_t mark = sql->text.len;
+    sql_add(sql, "(SELECT * FROM \"");
+    sql_str(sql, shape->ref_type->table);
+    sql_add(sql, "\" t WHERE 1 = 1");
+    if (!scope_sql(call, shape->ref_type, "read", sql, NULL)) {
+        sql_add(sql, ")");
+        return true;
+    }
+    if (!sql->text.failed) {
+        sql->text.len = mark;
+        sql->text.ptr[mark] = 0;
+    }
+    return false;
+}
+
+enum err_code reference_reached(const struct entity_call *call, struct tx *tx, const struct shape *shape,
+                                int64_t id, bool *out, struct err *err)
+{
+    AUTO(sql_free_auto) struct sql *sql = sql_new();
+    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
+    if (!sql)
+        return err_nomem(err);
+    *out = false;
+    sql_add(sql, "SELECT 1 FROM ");
+    if (!reference_rows_sql(call, shape, sql))
+        return ERR_OK;
+    sql_add(sql, " r WHERE r.\"id\" = ");
+    sql_i64(sql, id);
+    const enum err_code rc = sql_prepare(sql, tx, &stmt, err);
+    return rc ? rc : stmt_step(stmt, out, err);
 }

@@ -53,6 +53,16 @@ void sql_text(struct sql *sql, struct str value)
     *add_arg(sql) = (struct sql_arg) { .kind = SQL_TEXT, .text = value };
 }
 
+void sql_text_again(struct sql *sql, struct str value)
+{
+    for (int i = 0; i < sql->args_count; i++)
+        if (sql->args[i].again && str_eq(sql->args[i].text, value)) {
+            buf_printf(&sql->text, "?%d", i + 1);
+            return;
+        }
+    *add_arg(sql) = (struct sql_arg) { .kind = SQL_TEXT, .again = true, .text = value };
+}
+
 void sql_arg(struct sql *sql, struct sql_arg value)
 {
     *add_arg(sql) = value;

@@ -15,6 +15,7 @@ struct sql_arg {
     int64_t i64;
     double f64;
     struct str text;
+    bool again; /* may be named by several placeholders */
 };
 struct sql {
     struct buf text;
@@ -31,6 +32,8 @@ void sql_str(struct sql *sql, struct str text);
 /* Appends a placeholder for the value. */
 void sql_i64(struct sql *sql, int64_t value);
 void sql_text(struct sql *sql, struct str value);
+/* The same; a text that was given before in this way is bound once. */
+void sql_text_again(struct sql *sql, struct str value);
 void sql_arg(struct sql *sql, struct sql_arg value);
 void sql_value(struct sql *sql, const struct entity_field *field, const struct value *value);
 /* Prepares and binds. */

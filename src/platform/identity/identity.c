@@ -153,6 +153,8 @@ static enum err_code read_grants(struct tx *tx, struct held *held, struct err *e
             return err_nomem(err);
         if (scope->org_id && !scope->org_path.len)
             scope->org_path = STR("//"); /* its organisation is gone: matches nothing */
+        if (scope->grid_id && !scope->grid_path.len)
+            scope->grid_path = STR("//"); /* nor does a cell that is gone */
     }
     for (int i = 0; i < count && !rc; i++)
         rc = read_permissions(tx, held->arena, roles[i], &grants[i], err);

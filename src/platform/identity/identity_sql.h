@@ -14,9 +14,10 @@
     "JOIN api_key t ON t.user_id = u.id WHERE t.token_hash = ?1 AND t.ended_at = 0"
 #define SQL_WHO_USER "SELECT " IDENTITY_WHO_COLUMNS IDENTITY_WHO_FROM "WHERE u.id = ?1"
 #define SQL_GRANTS                                                                                           \
-    "SELECT r.role_id, r.everything, r.org_id, COALESCE(o.path, ''), r.grid_id, r.grid_path, r.own, "        \
-    "r.subjects "                                                                                            \
-    "FROM user_role r LEFT JOIN org o ON o.id = r.org_id WHERE r.user_id = ?1 ORDER BY r.id"
+    "SELECT r.role_id, r.everything, r.org_id, COALESCE(o.path, ''), r.grid_id, COALESCE(g.path, ''), "      \
+    "r.own, r.subjects "                                                                                     \
+    "FROM user_role r LEFT JOIN org o ON o.id = r.org_id LEFT JOIN grid_cell g ON g.id = r.grid_id WHERE "   \
+    "r.user_id = ?1 ORDER BY r.id"
 #define SQL_ROLE_PERMISSIONS "SELECT permission FROM role_permission WHERE role_id = ?1 ORDER BY permission"
 #define SQL_SESSION_SEEN "UPDATE user_session SET seen_at = ?2 WHERE id = ?1 AND seen_at < ?2"
 #define SQL_KEY_USED "UPDATE api_key SET used_at = ?2 WHERE id = ?1 AND used_at < ?2"
@@ -99,8 +100,10 @@
 #define SQL_USER_ROLES                                                                                       \
     "SELECT r.id, r.role_id, l.code, l.name, r.everything, r.org_id, COALESCE(o.path, ''), "                 \
     "COALESCE(o.name, ''), "                                                                                 \
-    "r.grid_id, r.grid_path, r.own, r.subjects FROM user_role r JOIN role l ON l.id = r.role_id "            \
-    "LEFT JOIN org o ON o.id = r.org_id WHERE r.user_id = ?1 ORDER BY r.id"
+    "r.grid_id, COALESCE(g.path, ''), r.own, r.subjects, COALESCE(g.name, '') "                              \
+    "FROM user_role r JOIN role l ON l.id = r.role_id LEFT JOIN org o ON o.id = r.org_id "                   \
+    "LEFT JOIN grid_cell g ON g.id = r.grid_id WHERE r.user_id = ?1 ORDER BY r.id"
+#define SQL_GRID_PATH "SELECT path FROM grid_cell WHERE id = ?1"
 #define SQL_USER_ROLES_DROP "DELETE FROM user_role WHERE user_id = ?1"
 #define SQL_USER_ROLE_ADD                                                                                    \
     "INSERT INTO user_role (id, user_id, role_id, everything, org_id, grid_id, grid_path, own, subjects, "   \

@@ -757,12 +757,12 @@ static enum err_code read_grants(struct tx *tx, int64_t user_id, json_t *out, st
     stmt_bind_i64(stmt, 1, user_id);
     while (!(rc = stmt_step(stmt, &row, err)) && row)
         (void)json_array_append_new(
-            out, json_pack("{s:o,s:o,s:o,s:o,s:b,s:o,s:o,s:o,s:b,s:o}", "id", json_id(stmt_i64(stmt, 0)),
+            out, json_pack("{s:o,s:o,s:o,s:o,s:b,s:o,s:o,s:o,s:o,s:b,s:o}", "id", json_id(stmt_i64(stmt, 0)),
                            "role", json_id(stmt_i64(stmt, 1)), "role_code", json_str(stmt_text(stmt, 2)),
                            "role_name", json_str(stmt_text(stmt, 3)), "all", stmt_i64(stmt, 4) != 0, "org",
                            json_id(stmt_i64(stmt, 5)), "org_name", json_str(stmt_text(stmt, 7)), "grid",
-                           json_id(stmt_i64(stmt, 8)), "own", stmt_i64(stmt, 10) != 0, "subjects",
-                           subjects_json(stmt_text(stmt, 11))));
+                           json_id(stmt_i64(stmt, 8)), "grid_name", json_str(stmt_text(stmt, 12)), "own",
+                           stmt_i64(stmt, 10) != 0, "subjects", subjects_json(stmt_text(stmt, 11))));
     return rc;
 }
 
@@ -833,6 +833,22 @@ struct put {
     int count;
 };
 
+static enum err_code fill_grid(struct tx *tx, struct given *given, struct err *err)
+{
+    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
+    bool row = false;
+    enum err_code rc = tx_prepare(tx, SQL_GRID_PATH, &stmt, err);
+    if (rc)
+        return rc;
+    stmt_bind_i64(stmt, 1, given->scope.grid_id);
+    rc = stmt_step(stmt, &row, err);
+    if (!rc && !row)
+        return err_set(err, ERR_INVALID, "identity.no_grid", ARG_INT("id", given->scope.grid_id), ARG_END);
+    if (!rc)
+        given->scope.grid_path = arena_str(tx_arena(tx), stmt_text(stmt, 0));
+    return rc || given->scope.grid_path.ptr ? rc : err_nomem(err);
+}
+
 static enum err_code fill_scope(struct tx *tx, struct given *given, struct err *err)
 {
     AUTO(stmt_free_auto) struct stmt *role = NULL;
@@ -845,6 +861,8 @@ static enum err_code fill_scope(struct tx *tx, struct given *given, struct err *
     rc = stmt_step(role, &row, err);
     if (!rc && !row)
         rc = err_set(err, ERR_INVALID, "identity.no_role", ARG_INT("id", given->role_id), ARG_END);
+    if (!rc && given->scope.grid_id)
+        rc = fill_grid(tx, given, err);
     if (rc || !given->scope.org_id)
         return rc;
     rc = tx_prepare(tx, SQL_ORG_GET, &org, err);
@@ -910,7 +928,7 @@ static enum err_code put_fn(struct tx *tx, void *arg, struct err *err)
 }
 
 struct grant_body {
-    int64_t role, org;
+    int64_t role, org, grid;
     bool all, own;
     json_t *subjects;
 };
@@ -953,6 +971,7 @@ static enum err_code read_body(struct put *put, struct request *req, struct err 
         { "role", FIELD_ID, true, 0, 0, offsetof(struct grant_body, role), 0 },
         { "all", FIELD_BOOL, false, 0, 0, offsetof(struct grant_body, all), 0 },
         { "org", FIELD_ID, false, 0, 0, offsetof(struct grant_body, org), 0 },
+        { "grid", FIELD_ID, false, 0, 0, offsetof(struct grant_body, grid), 0 },
         { "own", FIELD_BOOL, false, 0, 0, offsetof(struct grant_body, own), 0 },
         { "subjects", FIELD_JSON, false, 0, 0, offsetof(struct grant_body, subjects), 0 },
         { 0 },
@@ -972,11 +991,13 @@ static enum err_code read_body(struct put *put, struct request *req, struct err 
         (void)snprintf(pointer, sizeof pointer, "/items/%zu", i);
         rc = request_fields_of(req, json_array_get(items, i), pointer, fields, &body, err);
         struct given *given = &put->given[put->count++];
-        *given = (struct given) { .role_id = body.role,
-                                  .scope = { .all = body.all, .org_id = body.org, .own = body.own } };
+        *given = (struct given) {
+            .role_id = body.role,
+            .scope = { .all = body.all, .org_id = body.org, .grid_id = body.grid, .own = body.own }
+        };
         if (!rc)
             rc = read_subjects(req, &body, given, err);
-        const bool limited = body.org || body.own || given->scope.subjects;
+        const bool limited = body.org || body.grid || body.own || given->scope.subjects;
         if (!rc && body.all == limited) { /* neither, or both */
             (void)err_set(err, ERR_INVALID, "identity.grant_scope", ARG_END);
             rc = err_pointer(err, str_from(pointer));
@@ -985,7 +1006,7 @@ static enum err_code read_body(struct put *put, struct request *req, struct err 
     return rc;
 }
 
-/* PUT /api/v1/core/users/{id}/grants {items:[{role, all | org, own, subjects}]} */
+/* PUT /api/v1/core/users/{id}/grants {items:[{role, all | org, grid, own, subjects}]} */
 enum err_code users_grants_put(struct request *req, struct reply *reply, struct err *err)
 {
     struct put *put = arena_alloc(req->arena, 1, sizeof *put);
