@@ -60,8 +60,8 @@ static int pack_check(struct cmd *cmd, const char *dir, const char *packs_dir)
     if (!rc && !findings.count) {
         const struct pack *pack = packs_at(packs, packs_count(packs) - 1);
         struct err done;
-        (void)err_set(&done, ERR_OK, "pack.ok", ARG_STR("pack", pack->name),
-                      ARG_STR("version", pack->version), ARG_INT("n", pack->files_count), ARG_END);
+        (void)(err_set)(&done, ERR_OK, "pack.ok", ARG_STR("pack", pack->name),
+                        ARG_STR("version", pack->version), ARG_INT("n", pack->files_count), ARG_END);
         (void)printf("%.*s\n", STR_ARG(err_text(arena, &done, cmd->words, cmd->lang)));
     }
     queries_free(queries);
