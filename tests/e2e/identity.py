@@ -199,7 +199,10 @@ with Server() as server:
     l.change_password(li['password'], 'Little-Elephant-9')
     secret = l.post('core/session/totp').json['secret']
     check('a wrong code does not confirm', l.post('core/session/totp/confirm', {'code': '000000'}).status == 422)
-    check('the right one does', l.post('core/session/totp/confirm', {'code': totp(secret)}).status == 204)
+    answer = l.post('core/session/totp/confirm', {'code': totp(secret)})
+    check('the right one does, and brings ten recovery codes', answer.status == 200 and len(set(answer.json['codes'])) == 10, answer)
+    codes = answer.json['codes']
+    check('they are counted', l.get('core/session/totp').json == {'on': True, 'codes': 10})
     l2 = server.client()
     answer = l2.login('li', 'Little-Elephant-9')
     check('then the code is asked', answer.status == 401 and answer.code == 'identity.totp_needed', answer)
@@ -207,6 +210,15 @@ with Server() as server:
     check('a code works once only', l2.login('li', 'Little-Elephant-9', used).code == 'identity.totp_wrong')
     answer = l2.login('li', 'Little-Elephant-9', totp(secret, int(time.time()) // 30 + 1))
     check('the next one is taken', answer.status == 200, answer)
+    l3 = server.client()
+    check('a recovery code stands for the factor', l3.login('li', 'Little-Elephant-9', codes[3]).status == 200)
+    check('and works once', server.client().login('li', 'Little-Elephant-9', codes[3]).code == 'identity.totp_wrong'
+          and l3.get('core/session/totp').json['codes'] == 9)
+    check('new codes want the password', l3.post('core/session/totp/codes', {'password': 'wrong'}).code == 'identity.old_wrong')
+    newer = l3.post('core/session/totp/codes', {'password': 'Little-Elephant-9'}).json['codes']
+    check('and end the old ones', server.client().login('li', 'Little-Elephant-9', codes[4]).code == 'identity.totp_wrong')
+    admin.post(f"core/users/{li['id']}/unlock")
+    check('while they work', server.client().login('li', 'Little-Elephant-9', newer[0]).status == 200)
     check('it is switched off with the password', l2.delete('core/session/totp', body={'password': 'Little-Elephant-9'})
           .status == 204)
 
@@ -215,6 +227,18 @@ with Server() as server:
     robot = server.client(key['key'])
     check('a key acts as its user and needs no token',
           robot.post('core/roles', {'code': 'byrobot', 'name': '机器'}).status == 201)
+    narrow = server.client(admin.post('core/keys', {'name': 'narrow', 'days': 1, 'permissions': ['core.role.read', 'core.org.*']}).json['key'])
+    check('a key does what it was made for', narrow.get('core/roles').status == 200
+          and sorted(narrow.get('core/session').json['permissions']) == ['core.org.*', 'core.role.read'], narrow.get('core/session'))
+    check('and nothing else', narrow.post('core/roles', {'code': 'no', 'name': 'x'}).status == 403
+          and narrow.get('core/settings').status == 403)
+    local = server.client(admin.post('core/keys', {'name': 'local', 'days': 1, 'org': a['id']}).json['key'])
+    seen = {one['login'] for one in local.get('core/users').json['items']}
+    check('a key of one organisation sees its users only', seen and 'admin' not in seen, seen)
+    answer = l2.post('core/keys', {'name': 'x', 'permissions': ['core.user.create']})
+    check('a key never holds more than its user', answer.status == 403, answer)
+    check('what is no permission is told', admin.post('core/keys', {'name': 'x', 'permissions': ['DROP']}).json['errors'][0]['pointer'] == '/permissions')
+    check('a key ends no session of its user', robot.delete(f"core/sessions/{admin.get('core/sessions').json['items'][0]['id']}").code == 'identity.not_for_keys')
     check('a key makes no keys', robot.post('core/keys', {'name': 'x'}).code == 'identity.not_for_keys')
     check('a key ends', admin.delete(f"core/keys/{key['id']}").status == 204 and robot.get('core/session').status == 401)
 

@@ -7,6 +7,7 @@
 
 #define DAY_MS INT64_C(86400000)
 #define KEY_PREFIX "bh_"
+#define KEY_PATTERNS_MAX 200
 
 /* ---- open sessions ---- */
 
@@ -102,6 +103,8 @@ enum err_code sessions_delete(struct request *req, struct reply *reply, struct e
 {
     struct session_call call = { .identity = req->ctx, .req = req };
     enum err_code rc = request_path_id(req, "id", &call.id, err);
+    if (!rc && who_of(req)->kind == PRINCIPAL_KEY)
+        rc = err_set(err, ERR_CONFLICT, "identity.not_for_keys", ARG_END);
     if (!rc)
         rc = store_write(call.identity->config.store, kick_fn, &call, err);
     if (rc)
@@ -116,12 +119,23 @@ enum err_code sessions_delete(struct request *req, struct reply *reply, struct e
 struct key_call {
     struct identity *identity;
     struct request *req;
-    int64_t id, user_id, days;
-    struct str name;
+    int64_t id, days, org_id;
+    struct str name, permissions; /* patterns by blanks */
+    json_t *patterns;             /* of the body */
     char hash[DIGEST_HEX_SIZE];
     json_t *items;
     bool all;
 };
+
+/* "a.b c.d" as a list */
+static json_t *words_json(struct str text)
+{
+    json_t *list = json_array();
+    struct str one;
+    while (text.len && str_cut(&text, ' ', &one))
+        (void)json_array_append_new(list, json_str(one));
+    return list;
+}
 
 static enum err_code keys_fn(struct tx *tx, void *arg, struct err *err)
 {
@@ -136,10 +150,12 @@ static enum err_code keys_fn(struct tx *tx, void *arg, struct err *err)
     while (!(rc = stmt_step(stmt, &row, err)) && row)
         (void)json_array_append_new(
             call->items,
-            json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "id", json_id(stmt_i64(stmt, 0)), "name",
+            json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "id", json_id(stmt_i64(stmt, 0)), "name",
                       json_str(stmt_text(stmt, 1)), "user", json_id(stmt_i64(stmt, 2)), "login",
                       json_str(stmt_text(stmt, 3)), "created_at", json_instant(stmt_i64(stmt, 4)), "ends_at",
-                      json_instant(stmt_i64(stmt, 5)), "used_at", json_instant(stmt_i64(stmt, 6))));
+                      json_instant(stmt_i64(stmt, 5)), "used_at", json_instant(stmt_i64(stmt, 6)),
+                      "permissions", words_json(stmt_text(stmt, 7)), "org", json_id(stmt_i64(stmt, 8)),
+                      "org_name", json_str(stmt_text(stmt, 9))));
     return rc;
 }
 
@@ -157,11 +173,66 @@ enum err_code keys_list(struct request *req, struct reply *reply, struct err *er
     return rc;
 }
 
+/* A key can hold no more than its user: told here, and true at each of its requests. */
+static enum err_code key_limits(struct key_call *call, struct err *err)
+{
+    const struct principal *who = who_of(call->req);
+    struct buf all;
+    size_t i;
+    json_t *one;
+    if (!call->patterns)
+        return ERR_OK;
+    if (!json_is_array(call->patterns) || json_array_size(call->patterns) > KEY_PATTERNS_MAX) {
+        (void)err_set(err, ERR_INVALID, "http.field_type", ARG_TEXT("type", "array"), ARG_END);
+        return err_pointer(err, STR("/permissions"));
+    }
+    buf_init(&all, KEY_PATTERNS_MAX * (size_t)201);
+    enum err_code rc = ERR_OK;
+    json_array_foreach(call->patterns, i, one)
+    {
+        const struct str text = { json_string_value(one), json_string_length(one) };
+        if (!json_is_string(one) || !permission_fits(text))
+            rc = err_set(err, ERR_INVALID, "identity.permission", ARG_STR("text", text), ARG_END);
+        else if (!principal_may(who, text))
+            rc = err_set(err, ERR_FORBIDDEN, "identity.grant_more", ARG_STR("permission", text), ARG_END);
+        if (rc)
+            break;
+        buf_text(&all, i ? " " : "");
+        buf_str(&all, text);
+    }
+    if (rc)
+        (void)err_pointer(err, STR("/permissions"));
+    else
+        rc = buf_check(&all, err);
+    if (!rc)
+        call->permissions = arena_str(call->req->arena, buf_get(&all));
+    buf_done(&all);
+    return rc;
+}
+
+static enum err_code key_org(struct tx *tx, const struct key_call *call, struct err *err)
+{
+    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
+    bool row = false;
+    enum err_code rc = tx_prepare(tx, SQL_ORG_GET, &stmt, err);
+    if (rc)
+        return rc;
+    stmt_bind_i64(stmt, 1, call->org_id);
+    rc = stmt_step(stmt, &row, err);
+    if (!rc && !row) {
+        (void)err_set(err, ERR_INVALID, "identity.org_outside", ARG_END);
+        return err_pointer(err, STR("/org"));
+    }
+    return rc;
+}
+
 static enum err_code key_add_fn(struct tx *tx, void *arg, struct err *err)
 {
     struct key_call *call = arg;
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    enum err_code rc = tx_prepare(tx, SQL_KEY_ADD, &stmt, err);
+    enum err_code rc = call->org_id ? key_org(tx, call, err) : ERR_OK;
+    if (!rc)
+        rc = tx_prepare(tx, SQL_KEY_ADD, &stmt, err);
     if (rc)
         return rc;
     const int64_t now = tx_now_ms(tx);
@@ -172,17 +243,28 @@ static enum err_code key_add_fn(struct tx *tx, void *arg, struct err *err)
     stmt_bind_i64(stmt, 5, now);
     stmt_bind_i64(stmt, 6, who_of(call->req)->user_id);
     stmt_bind_i64(stmt, 7, now + call->days * DAY_MS);
+    stmt_bind_text(stmt, 8, call->permissions.ptr ? call->permissions : STR(""));
+    stmt_bind_i64(stmt, 9, call->org_id);
     rc = stmt_run(stmt, NULL, err);
-    const struct act act = { .action = "create", .type = "core.key", .id = call->id, .name = call->name };
+    json_t *after = json_pack("{s:I,s:o,s:o}", "days", (json_int_t)call->days, "permissions",
+                              words_json(call->permissions), "org", json_id(call->org_id));
+    const struct act act = { .action = "create",
+                             .type = "core.key",
+                             .id = call->id,
+                             .name = call->name,
+                             .after = json_text(tx_arena(tx), after) };
     return rc ? rc : identity_audit(call->identity, tx, call->req, &act, err);
 }
 
-/* POST /api/v1/core/keys {name, days}: a key that acts as oneself; its text is answered once. */
+/* POST /api/v1/core/keys {name, days, permissions?, org?}: a key that acts as oneself, within what it was
+ * made for; its text is answered once. */
 enum err_code keys_post(struct request *req, struct reply *reply, struct err *err)
 {
     static const struct field fields[] = {
         { "name", FIELD_TEXT, true, 1, 100, offsetof(struct key_call, name), 0 },
         { "days", FIELD_I64, false, 1, 3650, offsetof(struct key_call, days), 0 },
+        { "permissions", FIELD_JSON, false, 0, 0, offsetof(struct key_call, patterns), 0 },
+        { "org", FIELD_ID, false, 0, 0, offsetof(struct key_call, org_id), 0 },
         { 0 },
     };
     struct key_call call = { .identity = req->ctx, .req = req, .days = 365 };
@@ -190,6 +272,8 @@ enum err_code keys_post(struct request *req, struct reply *reply, struct err *er
     enum err_code rc = request_fields(req, fields, &call, err);
     if (!rc && who_of(req)->kind == PRINCIPAL_KEY)
         rc = err_set(err, ERR_CONFLICT, "identity.not_for_keys", ARG_END);
+    if (!rc)
+        rc = key_limits(&call, err);
     if (!rc)
         rc = token_make(token, err);
     if (rc)
@@ -243,6 +327,8 @@ enum err_code keys_delete(struct request *req, struct reply *reply, struct err *
 {
     struct key_call call = { .identity = req->ctx, .req = req };
     enum err_code rc = request_path_id(req, "id", &call.id, err);
+    if (!rc && who_of(req)->kind == PRINCIPAL_KEY)
+        rc = err_set(err, ERR_CONFLICT, "identity.not_for_keys", ARG_END);
     if (!rc)
         rc = store_write(call.identity->config.store, key_end_fn, &call, err);
     if (rc)
@@ -323,8 +409,10 @@ const struct route IDENTITY_ROUTES[] = {
     { "PATCH", V1 "session", "*", session_lang, ROUTE_EARLY },
     { "DELETE", V1 "session", "*", session_delete, ROUTE_EARLY },
     { "POST", V1 "session/password", "*", session_password, ROUTE_EARLY },
+    { "GET", V1 "session/totp", "*", totp_get, ROUTE_EARLY },
     { "POST", V1 "session/totp", "*", totp_post, ROUTE_EARLY },
     { "POST", V1 "session/totp/confirm", "*", totp_confirm, ROUTE_EARLY },
+    { "POST", V1 "session/totp/codes", "*", totp_codes, 0 },
     { "DELETE", V1 "session/totp", "*", totp_delete, 0 },
     { "GET", V1 "sessions", "*", sessions_list, 0 },
     { "DELETE", V1 "sessions/{id}", "*", sessions_delete, 0 },

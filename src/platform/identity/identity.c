@@ -163,6 +163,21 @@ static enum err_code read_grants(struct tx *tx, struct held *held, struct err *e
     return rc;
 }
 
+/* What a key was made for takes away from what its user holds. */
+static enum err_code read_limits(struct stmt *stmt, struct held *held, struct err *err)
+{
+    const struct str permissions = arena_str(held->arena, stmt_text(stmt, 14));
+    const int64_t org_id = stmt_i64(stmt, 15);
+    const struct str path = arena_str(held->arena, stmt_text(stmt, 16));
+    if (!permissions.ptr || !path.ptr)
+        return err_nomem(err);
+    if (!permissions.len && !org_id)
+        return ERR_OK;
+    /* an organisation that is gone matches nothing */
+    return principal_narrow(held->arena, &held->principal, permissions, org_id, path.len ? path : STR("//"),
+                            err);
+}
+
 static enum err_code read_fn(struct tx *tx, void *arg, struct err *err)
 {
     struct reading *reading = arg;
@@ -210,7 +225,8 @@ static enum err_code read_fn(struct tx *tx, void *arg, struct err *err)
     if (!who->org_path.ptr || !who->login.ptr || !who->name.ptr)
         return err_nomem(err);
     reading->found = true;
-    return read_grants(tx, held, err);
+    rc = read_grants(tx, held, err);
+    return rc || reading->kind != PRINCIPAL_KEY ? rc : read_limits(stmt, held, err);
 }
 
 enum err_code identity_hold(struct identity *identity, int64_t user_id, const struct principal **out,

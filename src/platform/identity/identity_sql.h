@@ -10,8 +10,10 @@
     "SELECT " IDENTITY_WHO_COLUMNS ", t.id, t.csrf, t.seen_at, t.ends_at" IDENTITY_WHO_FROM                  \
     "JOIN user_session t ON t.user_id = u.id WHERE t.token_hash = ?1 AND t.ended_at = 0"
 #define SQL_WHO_KEY                                                                                          \
-    "SELECT " IDENTITY_WHO_COLUMNS ", t.id, t.name, t.used_at, t.ends_at" IDENTITY_WHO_FROM                  \
-    "JOIN api_key t ON t.user_id = u.id WHERE t.token_hash = ?1 AND t.ended_at = 0"
+    "SELECT " IDENTITY_WHO_COLUMNS                                                                           \
+    ", t.id, t.name, t.used_at, t.ends_at, t.permissions, t.org_id, COALESCE(ko.path, '')" IDENTITY_WHO_FROM \
+    "JOIN api_key t ON t.user_id = u.id LEFT JOIN org ko ON ko.id = t.org_id "                               \
+    "WHERE t.token_hash = ?1 AND t.ended_at = 0"
 #define SQL_WHO_USER "SELECT " IDENTITY_WHO_COLUMNS IDENTITY_WHO_FROM "WHERE u.id = ?1"
 #define SQL_GRANTS                                                                                           \
     "SELECT r.role_id, r.everything, r.org_id, COALESCE(o.path, ''), r.grid_id, COALESCE(g.path, ''), "      \
@@ -148,15 +150,23 @@
     "FROM user_session t JOIN app_user u ON u.id = t.user_id JOIN org o ON o.id = u.org_id "                 \
     "WHERE t.ended_at = 0 AND t.ends_at > ?1 AND t.seen_at > ?2 AND (u.id = ?3 OR "
 #define SQL_KEY_ADD                                                                                          \
-    "INSERT INTO api_key (id, name, token_hash, user_id, created_at, created_by, ends_at) "                  \
-    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"
+    "INSERT INTO api_key (id, name, token_hash, user_id, created_at, created_by, ends_at, permissions, "     \
+    "org_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
 #define SQL_KEYS                                                                                             \
-    "SELECT k.id, k.name, k.user_id, u.login, k.created_at, k.ends_at, k.used_at FROM api_key k "            \
-    "JOIN app_user u ON u.id = k.user_id WHERE k.ended_at = 0 AND (?1 = 0 OR k.user_id = ?1) ORDER BY k.id " \
-    "LIMIT 1000"
+    "SELECT k.id, k.name, k.user_id, u.login, k.created_at, k.ends_at, k.used_at, k.permissions, k.org_id, " \
+    "COALESCE(o.name, '') FROM api_key k JOIN app_user u ON u.id = k.user_id "                               \
+    "LEFT JOIN org o ON o.id = k.org_id "                                                                    \
+    "WHERE k.ended_at = 0 AND (?1 = 0 OR k.user_id = ?1) ORDER BY k.id LIMIT 1000"
 #define SQL_KEY_GET "SELECT user_id, name FROM api_key WHERE id = ?1 AND ended_at = 0"
 #define SQL_KEY_END "UPDATE api_key SET ended_at = ?2 WHERE id = ?1 AND ended_at = 0"
 #define SQL_KEYS_END_USER "UPDATE api_key SET ended_at = ?2 WHERE user_id = ?1 AND ended_at = 0"
+#define SQL_RECOVERY_ADD "INSERT INTO user_recovery (user_id, code_hash, made_at) VALUES (?1, ?2, ?3)"
+#define SQL_RECOVERY_DROP "DELETE FROM user_recovery WHERE user_id = ?1"
+#define SQL_RECOVERY_FIND "SELECT 1 FROM user_recovery WHERE user_id = ?1 AND code_hash = ?2"
+#define SQL_RECOVERY_USE "DELETE FROM user_recovery WHERE user_id = ?1 AND code_hash = ?2"
+#define SQL_TOTP_STATE                                                                                       \
+    "SELECT s.totp_on, (SELECT COUNT(*) FROM user_recovery r WHERE r.user_id = s.user_id) "                  \
+    "FROM user_secret s WHERE s.user_id = ?1"
 #define SQL_IDEM_BEGIN                                                                                       \
     "INSERT INTO idempotency (user_id, key, digest, status, body, made_at) VALUES (?1, ?2, ?3, 0, '', ?4) "  \
     "ON CONFLICT (user_id, key) DO NOTHING"

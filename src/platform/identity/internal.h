@@ -113,6 +113,25 @@ bool password_expired(struct identity *identity, int64_t password_at);
 MUST_CHECK enum err_code password_write(struct tx *tx, int64_t user_id, const char *hash, bool must_change,
                                         struct err *err);
 
+/* role.c: "*", "ops.*", "ops.ticket.*", "ops.ticket.read" */
+bool permission_fits(struct str text);
+
+/* recovery.c: codes that stand for one code of the second factor each. */
+#define RECOVERY_CODES 10
+struct recovery_codes {
+    char codes[RECOVERY_CODES][PASSWORD_ONCE_SIZE];
+};
+MUST_CHECK enum err_code recovery_make(struct recovery_codes *codes, struct err *err);
+/* In place of those that were there. */
+MUST_CHECK enum err_code recovery_write(struct tx *tx, int64_t user_id, const struct recovery_codes *codes,
+                                        struct err *err);
+MUST_CHECK enum err_code recovery_forget(struct tx *tx, int64_t user_id, struct err *err);
+MUST_CHECK enum err_code recovery_find(struct tx *tx, int64_t user_id, struct str code, bool *out_found,
+                                       struct err *err);
+/* ERR_NO_LOGIN it is not there (any more). */
+MUST_CHECK enum err_code recovery_use(struct tx *tx, int64_t user_id, struct str code, struct err *err);
+json_t *recovery_json(const struct recovery_codes *codes);
+
 /* Permission with scope over one organisation, the rule of this room: a grant counts that is of everything or
  * limited to an organisation (and nothing else) above `org_path`. */
 bool may_in_org(const struct principal *who, struct str permission, struct str org_path);
@@ -136,8 +155,10 @@ ROUTE_FN(session_password);
 ROUTE_FN(session_lang);
 /* What a sealed TOTP secret belongs to. */
 void totp_context(int64_t user_id, char out[64]);
+ROUTE_FN(totp_get);
 ROUTE_FN(totp_post);
 ROUTE_FN(totp_confirm);
+ROUTE_FN(totp_codes);
 ROUTE_FN(totp_delete);
 ROUTE_FN(sessions_list);
 ROUTE_FN(sessions_delete);

@@ -14,6 +14,7 @@
 #define HOUR_MS INT64_C(3600000)
 #define ADDRESS_TRIES_MAX 50 /* failures from one address in TRIES_MS, whatever the names */
 #define TRIES_MS (10 * MINUTE_MS)
+#define TOTP_TYPED_MAX 10 /* longer is a recovery code */
 
 /* ---- failures in memory ---- */
 
@@ -57,7 +58,7 @@ struct login {
     char token[TOKEN_SIZE], token_hash[DIGEST_HEX_SIZE], csrf[TOKEN_SIZE];
     char new_hash[PASSWORD_HASH_SIZE];
     int64_t session_id, new_step;
-    bool locks;
+    bool by_recovery; /* a recovery code stands for the second factor */
 };
 
 static enum err_code read_login(struct tx *tx, void *arg, struct err *err)
@@ -174,6 +175,12 @@ static enum err_code open_totp(struct identity *identity, int64_t user_id, struc
     return rc;
 }
 
+static enum err_code recovery_fn(struct tx *tx, void *arg, struct err *err)
+{
+    struct login *login = arg;
+    return recovery_find(tx, login->id, login->totp, &login->by_recovery, err);
+}
+
 static enum err_code check_totp(struct login *login, struct err *err)
 {
     unsigned char secret[TOTP_SECRET_SIZE];
@@ -184,7 +191,12 @@ static enum err_code check_totp(struct login *login, struct err *err)
         (void)err_set(err, ERR_NO_LOGIN, "identity.totp_needed", ARG_END);
         return err_pointer(err, STR("/totp"));
     }
-    const enum err_code rc = open_totp(login->identity, login->id, login->totp_sealed, secret, err);
+    enum err_code rc = ERR_OK;
+    if (login->totp.len > TOTP_TYPED_MAX) {
+        rc = store_read(login->identity->config.store, recovery_fn, login, err);
+        return rc || login->by_recovery ? rc : refuse(login, "recovery", "identity.totp_wrong", err);
+    }
+    rc = open_totp(login->identity, login->id, login->totp_sealed, secret, err);
     if (rc)
         return rc;
     const int64_t step = totp_check(secret, login->totp, login->now, login->totp_step);
@@ -261,6 +273,8 @@ static enum err_code login_fn(struct tx *tx, void *arg, struct err *err)
 {
     struct login *login = arg;
     enum err_code rc = succeeded(tx, login, err);
+    if (!rc && login->by_recovery)
+        rc = recovery_use(tx, login->id, login->totp, err);
     if (!rc && login->new_hash[0])
         rc = renew_hash(tx, login, err);
     const bool single = settings_bool(login->identity->config.settings, "identity.session.single");
@@ -268,9 +282,12 @@ static enum err_code login_fn(struct tx *tx, void *arg, struct err *err)
         rc = end_others(tx, login->id, login->now, 0, err);
     if (!rc)
         rc = add_session(tx, login, err);
-    const struct act act = {
-        .action = "login", .type = "core.user", .id = login->id, .name = login->user, .quiet = !single
-    };
+    const struct act act = { .action = "login",
+                             .type = "core.user",
+                             .id = login->id,
+                             .name = login->user,
+                             .detail = login->by_recovery ? STR("recovery") : STR(""),
+                             .quiet = !single };
     const struct principal self = { .user_id = login->id, .login = login->user };
     struct request as_user = *login->req;
     as_user.who = &self;
@@ -284,7 +301,8 @@ static json_t *permissions_json(const struct principal *who)
     json_t *value;
     for (int i = 0; i < who->grant_count; i++)
         for (int j = 0; j < who->grants[i].permission_count; j++)
-            (void)json_object_set_new(seen, who->grants[i].permissions[j].ptr, json_true());
+            (void)json_object_setn_new(seen, who->grants[i].permissions[j].ptr,
+                                       who->grants[i].permissions[j].len, json_true());
     json_object_foreach(seen, key, value)(void) json_array_append_new(list, json_string(key));
     json_decref(seen);
     return list;
@@ -329,7 +347,7 @@ enum err_code session_post(struct request *req, struct reply *reply, struct err 
     static const struct field fields[] = {
         { "user", FIELD_TEXT, true, 1, 64, offsetof(struct login, user), 0 },
         { "password", FIELD_TEXT, true, 1, 256, offsetof(struct login, password), 0 },
-        { "totp", FIELD_TEXT, false, 0, 10, offsetof(struct login, totp), 0 },
+        { "totp", FIELD_TEXT, false, 0, 40, offsetof(struct login, totp), 0 },
         { 0 },
     };
     struct identity *identity = req->ctx;
@@ -607,6 +625,7 @@ struct totp {
     bool on;
     int64_t step;
     const char *action;
+    const struct recovery_codes *codes; /* of an enrolment; NULL: none are left */
 };
 
 static enum err_code totp_fn(struct tx *tx, void *arg, struct err *err)
@@ -621,6 +640,9 @@ static enum err_code totp_fn(struct tx *tx, void *arg, struct err *err)
     stmt_bind_i64(stmt, 3, totp->on);
     stmt_bind_i64(stmt, 4, totp->step);
     rc = stmt_run(stmt, NULL, err);
+    if (!rc)
+        rc = totp->codes ? recovery_write(tx, who_of(totp->req)->user_id, totp->codes, err)
+                         : recovery_forget(tx, who_of(totp->req)->user_id, err);
     const struct act act = { .action = totp->action,
                              .type = "core.user",
                              .id = who_of(totp->req)->user_id,
@@ -671,7 +693,8 @@ struct code {
     struct str code, password;
 };
 
-/* POST /api/v1/core/session/totp/confirm {code}: from now on asked at each login. */
+/* POST /api/v1/core/session/totp/confirm {code}: from now on asked at each login; answers the recovery codes,
+ * once. */
 enum err_code totp_confirm(struct request *req, struct reply *reply, struct err *err)
 {
     static const struct field fields[] = {
@@ -692,50 +715,104 @@ enum err_code totp_confirm(struct request *req, struct reply *reply, struct err 
         rc = open_totp(identity, change.user_id, change.totp_sealed, secret, err);
     if (rc)
         return rc;
-    struct totp totp = { .identity = identity, .req = req, .on = true, .action = "totp_on" };
+    struct recovery_codes codes;
+    struct totp totp = { .identity = identity, .req = req, .on = true, .action = "totp_on", .codes = &codes };
     totp.step = totp_check(secret, code.code, clock_now(identity->config.clock), 0);
     explicit_bzero(secret, sizeof secret);
     if (totp.step < 0) {
         (void)err_set(err, ERR_INVALID, "identity.totp_wrong", ARG_END);
         return err_pointer(err, STR("/code"));
     }
+    rc = recovery_make(&codes, err);
+    if (rc)
+        return rc;
     buf_init(&totp.sealed, 1024);
     buf_str(&totp.sealed, change.totp_sealed);
     rc = store_write(identity->config.store, totp_fn, &totp, err);
     buf_done(&totp.sealed);
-    if (rc)
-        return rc;
-    identity_changed(identity);
-    reply_empty(reply);
-    return ERR_OK;
+    if (!rc) {
+        identity_changed(identity);
+        rc = reply_json(reply, recovery_json(&codes), err);
+    }
+    explicit_bzero(&codes, sizeof codes);
+    return rc;
 }
 
-/* DELETE /api/v1/core/session/totp {password} */
-enum err_code totp_delete(struct request *req, struct reply *reply, struct err *err)
+struct renewal {
+    struct change *change;
+    struct recovery_codes codes;
+};
+
+static enum err_code renew_codes_fn(struct tx *tx, void *arg, struct err *err)
+{
+    const struct renewal *renewal = arg;
+    const struct change *change = renewal->change;
+    const enum err_code rc = recovery_write(tx, change->user_id, &renewal->codes, err);
+    const struct act act = {
+        .action = "totp_codes", .type = "core.user", .id = change->user_id, .name = who_of(change->req)->login
+    };
+    return rc ? rc : identity_audit(change->identity, tx, change->req, &act, err);
+}
+
+/* The password once more, before something about the second factor changes. */
+static enum err_code ask_password(struct change *change, struct err *err)
 {
     static const struct field fields[] = {
         { "password", FIELD_TEXT, true, 1, 256, offsetof(struct code, password), 0 },
         { 0 },
     };
-    struct identity *identity = req->ctx;
     struct code code = { 0 };
-    struct change change = { .identity = identity, .req = req, .user_id = who_of(req)->user_id };
-    enum err_code rc = request_fields(req, fields, &code, err);
+    const int64_t now = clock_now(change->identity->config.clock);
+    const struct str login = who_of(change->req)->login;
+    enum err_code rc = request_fields(change->req, fields, &code, err);
+    if (!rc && who_of(change->req)->kind == PRINCIPAL_KEY)
+        rc = err_set(err, ERR_CONFLICT, "identity.not_for_keys", ARG_END);
+    if (!rc && tries(change->identity, "change", login, now, 0) >= 10)
+        rc =
+            err_set(err, ERR_FORBIDDEN, "identity.locked", ARG_INT("minutes", TRIES_MS / MINUTE_MS), ARG_END);
     if (!rc)
-        rc = store_read(identity->config.store, read_secret, &change, err);
-    if (!rc && !change.totp_on)
+        rc = store_read(change->identity->config.store, read_secret, change, err);
+    if (!rc && !change->totp_on)
         rc = err_set(err, ERR_CONFLICT, "identity.totp_none", ARG_END);
     if (rc)
         return rc;
-    rc = password_verify_slowly(identity, code.password, change.hash, err);
+    rc = password_verify_slowly(change->identity, code.password, change->hash, err);
     if (rc == ERR_NO_LOGIN) {
+        (void)tries(change->identity, "change", login, now, 1);
         (void)err_set(err, ERR_INVALID, "identity.old_wrong", ARG_END);
         return err_pointer(err, STR("/password"));
     }
+    return rc;
+}
+
+/* POST /api/v1/core/session/totp/codes {password}: new recovery codes, shown once; the old ones end. */
+enum err_code totp_codes(struct request *req, struct reply *reply, struct err *err)
+{
+    struct identity *identity = req->ctx;
+    struct change change = { .identity = identity, .req = req, .user_id = who_of(req)->user_id };
+    struct renewal renewal = { .change = &change };
+    enum err_code rc = ask_password(&change, err);
+    if (!rc)
+        rc = recovery_make(&renewal.codes, err);
+    if (!rc)
+        rc = store_write(identity->config.store, renew_codes_fn, &renewal, err);
+    if (!rc)
+        rc = reply_json(reply, recovery_json(&renewal.codes), err);
+    explicit_bzero(&renewal.codes, sizeof renewal.codes);
+    return rc;
+}
+
+/* DELETE /api/v1/core/session/totp {password} */
+enum err_code totp_delete(struct request *req, struct reply *reply, struct err *err)
+{
+    struct identity *identity = req->ctx;
+    struct change change = { .identity = identity, .req = req, .user_id = who_of(req)->user_id };
+    enum err_code rc = ask_password(&change, err);
+    if (rc)
+        return rc;
     struct totp totp = { .identity = identity, .req = req, .action = "totp_off" };
     buf_init(&totp.sealed, 16);
-    if (!rc)
-        rc = store_write(identity->config.store, totp_fn, &totp, err);
+    rc = store_write(identity->config.store, totp_fn, &totp, err);
     buf_done(&totp.sealed);
     if (rc)
         return rc;

@@ -644,7 +644,7 @@ static enum err_code clear_totp(struct tx *tx, int64_t user_id, struct err *err)
     stmt_bind_text(stmt, 2, STR(""));
     stmt_bind_i64(stmt, 3, 0);
     stmt_bind_i64(stmt, 4, 0);
-    return stmt_run(stmt, NULL, err);
+    return stmt_run(stmt, NULL, err) ? err->code : recovery_forget(tx, user_id, err);
 }
 
 static enum err_code reset_fn(struct tx *tx, void *arg, struct err *err)

@@ -128,3 +128,59 @@ bool principal_may_grant(const struct principal *who, struct str permission, con
             return true;
     return false;
 }
+
+/* The permissions that both a grant and a key hold: of two patterns the narrower. */
+static enum err_code narrow_permissions(struct arena *arena, struct grant *grant, struct str permissions,
+                                        struct err *err)
+{
+    int most = 1;
+    for (size_t i = 0; i < permissions.len; i++)
+        most += permissions.ptr[i] == ' ';
+    struct str *kept = arena_alloc(arena, (size_t)(most * grant->permission_count) + 1, sizeof *kept), one;
+    int count = 0;
+    if (!kept)
+        return err_nomem(err);
+    while (str_cut(&permissions, ' ', &one))
+        for (int i = 0; i < grant->permission_count; i++) {
+            const struct str held = grant->permissions[i];
+            if (permission_covers(held, one))
+                kept[count++] = one;
+            else if (permission_covers(one, held))
+                kept[count++] = held;
+        }
+    grant->permissions = kept;
+    grant->permission_count = count;
+    return ERR_OK;
+}
+
+/* False when nothing of the scope lies within the organisation. */
+static bool narrow_scope(struct scope *scope, int64_t org_id, struct str org_path)
+{
+    if (scope->org_id && str_starts(scope->org_path, org_path))
+        return true;
+    if (scope->org_id && !str_starts(org_path, scope->org_path))
+        return false;
+    scope->all = false;
+    scope->org_id = org_id;
+    scope->org_path = org_path;
+    return true;
+}
+
+enum err_code principal_narrow(struct arena *arena, struct principal *who, struct str permissions,
+                               int64_t org_id, struct str org_path, struct err *err)
+{
+    struct grant *grants = arena_alloc(arena, (size_t)who->grant_count + 1, sizeof *grants);
+    int count = 0;
+    if (!grants)
+        return err_nomem(err);
+    for (int i = 0; i < who->grant_count; i++) {
+        struct grant grant = who->grants[i];
+        if (permissions.len && narrow_permissions(arena, &grant, permissions, err))
+            return err->code;
+        if (grant.permission_count && (!org_id || narrow_scope(&grant.scope, org_id, org_path)))
+            grants[count++] = grant;
+    }
+    who->grants = grants;
+    who->grant_count = count;
+    return ERR_OK;
+}

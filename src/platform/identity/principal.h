@@ -7,6 +7,7 @@
  * ORed; a type without x-scope is seen only under a scope of everything.
  * Threads: any.  Layer: platform/identity. */
 #pragma once
+#include "base/arena.h"
 #include "base/err.h"
 #include "base/words.h"
 
@@ -79,3 +80,9 @@ bool permission_covers(struct str a, struct str b);
 bool scope_covers(const struct scope *wide, const struct scope *narrow);
 /* True when `who` has the permission (a pattern, too) in a scope that covers `scope`. */
 bool principal_may_grant(const struct principal *who, struct str permission, const struct scope *scope);
+
+/* Leaves of what `who` holds only what a key was made for: `permissions` are patterns by blanks ("" leaves
+ * all), `org` is an organisation with its path (0 leaves all); both only ever take away.  What is new lives
+ * in the arena.  ERR_NOMEM. */
+MUST_CHECK enum err_code principal_narrow(struct arena *arena, struct principal *who, struct str permissions,
+                                          int64_t org_id, struct str org_path, struct err *err);

@@ -84,4 +84,66 @@ static void test_granting(void **state)
             "patterns");
 }
 
-TEST_MAIN(TEST(test_permissions), TEST(test_rows), TEST(test_granting))
+static void test_narrow(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *permissions, *path; /* of the key */
+        int64_t org;
+        const char *permission; /* asked */
+        const char *row;        /* of this organisation */
+        bool want;
+    } cases[] = {
+        { "", "", 0, "ops.ticket.read", "/1/5/8/", true },
+        { "ops.*", "", 0, "ops.ticket.read", "/1/5/8/", true },
+        { "ops.ticket.read", "", 0, "ops.ticket.read", "/1/5/8/", true },
+        { "ops.ticket.read", "", 0, "ops.site.update", "/1/5/8/", false },
+        { "core.* ops.site.read", "", 0, "ops.site.read", "/1/5/8/", true },
+        { "core.* ops.site.read", "", 0, "core.user.read", "/1/5/8/", false }, /* not held */
+        { "*", "", 0, "core.user.read", "/1/5/8/", false },
+        { "", "/1/5/8/", 8, "ops.ticket.read", "/1/5/8/9/", true },
+        { "", "/1/5/8/", 8, "ops.ticket.read", "/1/5/7/", false },
+        { "", "/1/", 1, "ops.ticket.read", "/1/5/7/", true },
+        { "", "/1/6/", 6, "ops.ticket.read", "/1/5/7/", false },
+        { "", "/1/6/", 6, "ops.ticket.read", "/1/6/", false }, /* nor what the user has not */
+    };
+    static const struct grant own[] = { { READ, 2, { .org_id = 5, .org_path = { "/1/5/", 5 } } } };
+    struct err err;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        AUTO(arena_free_auto) struct arena *arena = arena_new(1 << 16);
+        struct principal who = { .user_id = 3, .grants = own, .grant_count = 1 };
+        const struct scope_row row = { .org_path = str_from(cases[i].row), .has_org = true };
+        test_ok(arena && principal_narrow(arena, &who, str_from(cases[i].permissions), cases[i].org,
+                                          str_from(cases[i].path), &err) == ERR_OK,
+                "narrow");
+        test_ok(principal_sees(&who, str_from(cases[i].permission), &row) == cases[i].want,
+                "%s at %s under %s %s", cases[i].permission, cases[i].row, cases[i].permissions,
+                cases[i].path);
+    }
+    AUTO(arena_free_auto) struct arena *arena = arena_new(1 << 16);
+    struct principal self = PRINCIPAL_SELF;
+    test_ok(arena && principal_narrow(arena, &self, STR(""), 5, STR("/1/5/"), &err) == ERR_OK &&
+                !principal_may_all(&self, STR("ops.site.read")) && principal_may(&self, STR("ops.site.read")),
+            "everything becomes an organisation");
+}
+
+static void test_narrow_without_memory(void **state)
+{
+    (void)state;
+    for (long nth = 0;; nth++) {
+        struct err err = { 0 };
+        struct principal who = PRINCIPAL_SELF;
+        mem_fail_at(nth);
+        struct arena *arena = arena_new(1 << 16);
+        const enum err_code rc =
+            arena ? principal_narrow(arena, &who, STR("a.b c.d"), 5, STR("/5/"), &err) : ERR_NOMEM;
+        arena_free(arena);
+        mem_fail_at(-1);
+        test_ok(mem_live() == 0 && (rc == ERR_OK || rc == ERR_NOMEM), "no memory at %ld", nth);
+        if (rc == ERR_OK)
+            return;
+    }
+}
+
+TEST_MAIN(TEST(test_permissions), TEST(test_rows), TEST(test_granting), TEST(test_narrow),
+          TEST(test_narrow_without_memory))

@@ -158,7 +158,7 @@ static const struct field ROLE_FIELDS[] = {
 };
 
 /* "*", "ops.*", "ops.ticket.*", "ops.ticket.read" */
-static bool permission_fits(struct str text)
+bool permission_fits(struct str text)
 {
     int dots = 0;
     if (str_eq(text, STR("*")))
