@@ -51,6 +51,7 @@ router.beforeEach(async (to) => {
   const session = useSession()
   if (!session.user && !(await session.load()))
     return { path: '/login', query: to.fullPath === '/' ? {} : { to: to.fullPath } }
-  if (session.mustChangePassword || session.mustEnrol) return { path: '/login', query: { to: to.fullPath } }
+  if (session.mustEnrol && !session.mustChangePassword) return to.path === '/me' ? true : '/me'
+  if (session.mustChangePassword) return { path: '/login', query: { to: to.fullPath } }
   return true
 })

@@ -106,6 +106,11 @@ void jobs_free(struct jobs *jobs)
     mem_free(jobs);
 }
 
+const char *jobs_kind_at(const struct jobs *jobs, int i)
+{
+    return i >= 0 && i < jobs->kind_count ? jobs->kinds[i].name : NULL;
+}
+
 const struct job_kind *jobs_kind(const struct jobs *jobs, struct str name)
 {
     for (int i = 0; i < jobs->kind_count; i++)

@@ -38,6 +38,9 @@ void jobs_free(struct jobs *jobs); /* accepts NULL; stops first */
 /* Before jobs_start().  ERR_CONFLICT; ERR_LIMIT over 64; ERR_INVALID a bad schedule. */
 MUST_CHECK enum err_code jobs_register(struct jobs *jobs, const struct job_kind *kind, struct err *err);
 
+/* The names of the kinds, from 0 on; NULL behind the last. */
+const char *jobs_kind_at(const struct jobs *jobs, int i);
+
 /* Calls `tick` every `every_ms` on one thread of this process, first after that time; it should be quick.  A
  * failure is logged when it begins, not each time.  Before jobs_start().  ERR_LIMIT over 32. */
 MUST_CHECK enum err_code jobs_tick(struct jobs *jobs, const char *name, int64_t every_ms,

@@ -217,7 +217,10 @@ static enum err_code schedules_get(struct request *req, struct reply *reply, str
     json_t *items = json_array();
     for (int i = 0; i < count; i++)
         (void)json_array_append_new(items, schedule_json(&list[i]));
-    return reply_json(reply, json_pack("{s:o}", "items", items), err);
+    json_t *kinds = json_array(); /* that a new one may name */
+    for (int i = 0; jobs_kind_at(ctx->jobs, i); i++)
+        (void)json_array_append_new(kinds, json_string(jobs_kind_at(ctx->jobs, i)));
+    return reply_json(reply, json_pack("{s:o, s:o}", "items", items, "kinds", kinds), err);
 }
 
 struct schedule_act {
