@@ -17,5 +17,11 @@ const struct query_relation QUERY_RELATIONS[] = {
                 " NULLIF(reached_ms, 0) AS reached_at FROM case_clock",
       .columns = "case_id clock state calendar limit_ms used_ms due_at reached_at",
       .cases = "case_id" },
+    { .name = "availability_day",
+      .select = "SELECT check_id, service, subject, day, up, total, no_data, maint_up, maint_total"
+                " FROM availability_day",
+      .columns = "check_id service subject day up total no_data maint_up maint_total",
+      .subject = "subject",
+      .permission = "ops.check.read" },
     { 0 },
 };

@@ -5,6 +5,7 @@
 #include "learn/report.h"
 #include "observe/observe.h"
 #include "platform/jobs/jobs.h"
+#include "subject/subjects.h"
 
 #define LATE_DAYS 8 /* samples may come that much later */
 
@@ -17,13 +18,21 @@ static enum err_code roll_up_run(void *arg, struct job *job, struct err *err)
     return learn_roll_up(app->learn, 0, today - LATE_DAYS, today + 1, err);
 }
 
+static bool stands_on(void *ctx, int64_t subject, int64_t base, int64_t at_ms)
+{
+    const struct app *app = ctx;
+    return app->subjects && subjects_stands_on(app->subjects, subject, base, at_ms);
+}
+
 enum err_code learn_room_start(struct app *app, struct err *err)
 {
     const struct learn_config config = { .store = app->store,
                                          .entity = app->entity,
                                          .series = app->observe ? observe_series(app->observe) : NULL,
                                          .clock = app->clock,
-                                         .words = app->words };
+                                         .words = app->words,
+                                         .stands_on = stands_on,
+                                         .stands_ctx = app };
     const struct job_kind kind = {
         .name = "learn.availability", .run = roll_up_run, .arg = app, .alone = true, .schedule = "7 * * * *"
     };

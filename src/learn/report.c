@@ -16,6 +16,7 @@
 #define POINTS_MAX (24 * 40)
 #define LATE_DAYS 8 /* samples may come that much later */
 #define FORMAT_MAX ((size_t)32 << 20)
+#define WINDOWS_MAX 5000
 
 struct learn {
     struct learn_config config;
@@ -25,7 +26,15 @@ struct check_of {
     int64_t id, service, subject;
     struct str name;
 };
+/* A maintenance window; service and subject 0 = all. */
+struct window {
+    int64_t service, subject, begins_ms, ends_ms;
+    bool with_children;
+};
 struct gather {
+    struct window *windows; /* that touch the days, by beginning; NULL = not wanted */
+    int windows_count;
+    int64_t from_ms, to_ms;
     struct arena *arena;
     struct check_of *items;
     int count;
@@ -81,6 +90,12 @@ struct str report_percent(struct arena *arena, int64_t part, int64_t whole)
     return arena_printf(arena, "%lld.%02lld", (long long)(hundredths / 100), (long long)(hundredths % 100));
 }
 
+struct str report_rule(const struct report *report, const struct report_view *view)
+{
+    return words_get(view->words, view->lang,
+                     report->counted ? STR("report.rule.counted") : STR("report.rule.excluded"));
+}
+
 struct str report_instant(struct arena *arena, int64_t ms)
 {
     char text[CLOCK_TEXT_SIZE];
@@ -105,6 +120,59 @@ static enum err_code each_check(void *arg, int64_t id, const json_t *record, str
     return gather->items[gather->count++].name.ptr ? ERR_OK : err_nomem(err);
 }
 
+static enum err_code each_window(void *arg, int64_t id, const json_t *record, struct err *err)
+{
+    struct gather *gather = arg;
+    const struct window window = { record_id(record, "service"), record_id(record, "subject"),
+                                   record_instant(record, "begins"), record_instant(record, "ends"),
+                                   record_bool(record, "with_children") };
+    (void)id;
+    if (window.ends_ms <= gather->from_ms || window.begins_ms >= gather->to_ms)
+        return ERR_OK;
+    if (gather->windows_count == WINDOWS_MAX)
+        return err_set(err, ERR_LIMIT, "report.too_many_windows", ARG_INT("max", WINDOWS_MAX), ARG_END);
+    gather->windows[gather->windows_count++] = window;
+    return ERR_OK;
+}
+
+static int by_beginning(const void *a, const void *b)
+{
+    const struct window *x = a, *y = b;
+    return (x->begins_ms > y->begins_ms) - (x->begins_ms < y->begins_ms);
+}
+
+static enum err_code gather_windows(const struct learn *learn, struct tx *tx, struct gather *gather,
+                                    struct err *err)
+{
+    const struct entity_type *type = entity_type_find(learn->config.entity, "ops.maintenance");
+    const struct entity_call call = { .entity = learn->config.entity,
+                                      .arena = type ? arena_new(RECORDS_BYTES_MAX) : NULL };
+    enum err_code rc = ERR_OK;
+    gather->windows_count = 0;
+    gather->windows = arena_alloc(gather->arena, WINDOWS_MAX, sizeof(*gather->windows));
+    if (!gather->windows || (type && !call.arena))
+        rc = err_nomem(err);
+    else if (type)
+        rc = entity_each(&call, tx, type, (struct str) { 0 }, each_window, gather, err);
+    arena_free(call.arena);
+    if (!rc && gather->windows_count)
+        qsort(gather->windows, (size_t)gather->windows_count, sizeof(*gather->windows), by_beginning);
+    return rc;
+}
+
+/* As the routing of alarms judges it: the whole service, the subject itself, what it stands on, or all. */
+static bool window_covers(const struct learn *learn, const struct window *window,
+                          const struct check_of *check)
+{
+    if (!window->subject)
+        return !window->service || window->service == check->service;
+    if (window->subject == check->subject)
+        return true;
+    return window->with_children && check->subject && learn->config.stands_on &&
+           learn->config.stands_on(learn->config.stands_ctx, check->subject, window->subject,
+                                   window->begins_ms);
+}
+
 /* The records have an arena of their own: entity_each() takes it back after each. */
 static enum err_code gather_checks(const struct learn *learn, struct tx *tx, struct gather *gather,
                                    struct err *err)
@@ -126,7 +194,8 @@ static enum err_code gather_checks(const struct learn *learn, struct tx *tx, str
 static enum err_code gather_fn(struct tx *tx, void *arg, struct err *err)
 {
     struct rolling *rolling = arg;
-    return gather_checks(rolling->learn, tx, &rolling->gather, err);
+    const enum err_code rc = gather_checks(rolling->learn, tx, &rolling->gather, err);
+    return rc ? rc : gather_windows(rolling->learn, tx, &rolling->gather, err);
 }
 
 static enum err_code put_fn(struct tx *tx, void *arg, struct err *err)
@@ -138,12 +207,61 @@ static enum err_code put_fn(struct tx *tx, void *arg, struct err *err)
     return rc;
 }
 
-/* One check over the days: the metric "up" of all its nodes, by hour, so that days are those of China. */
+/* Adds what one series has in [from, to) to the days, by hour, so that days are those of China. */
+static enum err_code roll_span(struct rolling *rolling, int64_t series, int64_t from_ms, int64_t to_ms,
+                               bool maintenance, struct availability_row *rows, int days, bool *out_any,
+                               struct err *err)
+{
+    struct series_point *points = NULL;
+    size_t count = 0;
+    const enum err_code rc = series_read(rolling->learn->config.series, series, from_ms, to_ms, HOUR_MS,
+                                         SERIES_SUM, POINTS_MAX, rolling->gather.arena, &points, &count, err);
+    if (rc)
+        return rc == ERR_NOT_FOUND ? ERR_OK : rc;
+    for (size_t p = 0; p < count; p++) {
+        const int64_t day = china_day(points[p].at_ms) - rows[0].day;
+        const int64_t total = (int64_t)points[p].good + points[p].failed;
+        const int64_t up = points[p].good ? (int64_t)(points[p].value + 0.5) : 0;
+        if (day < 0 || day >= days)
+            continue;
+        *out_any = true;
+        if (maintenance) {
+            rows[day].maint_total += total;
+            rows[day].maint_up += up;
+        } else {
+            rows[day].total += total;
+            rows[day].up += up;
+            rows[day].no_data += points[p].no_data;
+        }
+    }
+    return ERR_OK;
+}
+
+/* Windows that overlap are one: each sample is left out once. */
+static enum err_code roll_windows(struct rolling *rolling, const struct check_of *check, int64_t series,
+                                  struct availability_row *rows, int days, struct err *err)
+{
+    const struct gather *gather = &rolling->gather;
+    int64_t done_ms = gather->from_ms;
+    bool any = false;
+    enum err_code rc = ERR_OK;
+    for (int w = 0; !rc && w < gather->windows_count; w++) {
+        const struct window *window = &gather->windows[w];
+        const int64_t from = window->begins_ms > done_ms ? window->begins_ms : done_ms;
+        const int64_t to = window->ends_ms < gather->to_ms ? window->ends_ms : gather->to_ms;
+        if (from >= to || !window_covers(rolling->learn, window, check))
+            continue;
+        rc = roll_span(rolling, series, from, to, true, rows, days, &any, err);
+        done_ms = to;
+    }
+    return rc;
+}
+
+/* One check over the days: the metric "up" of all its nodes. */
 static enum err_code roll_check(struct rolling *rolling, const struct check_of *check, int64_t from_day,
                                 int64_t to_day, struct err *err)
 {
     struct series_store *series = rolling->learn->config.series;
-    struct arena *arena = rolling->gather.arena;
     char id[24];
     const struct series_label labels[] = { { STR("check"), { id, 0 } }, { STR("metric"), STR("up") } };
     struct series_label with[2] = { labels[0], labels[1] };
@@ -152,40 +270,31 @@ static enum err_code roll_check(struct rolling *rolling, const struct check_of *
     struct availability_row *rows = rolling->rows + rolling->rows_count;
     size_t count;
     bool any = false;
+    enum err_code rc = ERR_OK;
     with[0].value.len = (size_t)snprintf(id, sizeof(id), "%lld", (long long)check->id);
     count = series_select(series, with, 2, ids, SERIES_OF_CHECK_MAX);
     for (int d = 0; d < days; d++)
         rows[d] = (struct availability_row) {
             .check = check->id, .day = from_day + d, .service = check->service, .subject = check->subject
         };
-    for (size_t s = 0; s < count && s < SERIES_OF_CHECK_MAX; s++) {
-        struct series_point *points = NULL;
-        size_t points_count = 0;
-        enum err_code rc = series_read(series, ids[s], china_midnight(from_day), china_midnight(to_day),
-                                       HOUR_MS, SERIES_SUM, POINTS_MAX, arena, &points, &points_count, err);
-        if (rc == ERR_NOT_FOUND)
-            continue;
-        if (rc)
-            return rc;
-        for (size_t p = 0; p < points_count; p++) {
-            const int64_t day = china_day(points[p].at_ms) - from_day;
-            if (day < 0 || day >= days)
-                continue;
-            rows[day].total += points[p].good + points[p].failed;
-            rows[day].no_data += points[p].no_data;
-            rows[day].up += points[p].good ? (int64_t)(points[p].value + 0.5) : 0;
-            any = true;
-        }
+    for (size_t s = 0; !rc && s < count && s < SERIES_OF_CHECK_MAX; s++) {
+        rc = roll_span(rolling, ids[s], rolling->gather.from_ms, rolling->gather.to_ms, false, rows, days,
+                       &any, err);
+        if (!rc)
+            rc = roll_windows(rolling, check, ids[s], rows, days, err);
     }
-    if (any)
+    if (!rc && any)
         rolling->rows_count += days;
-    return ERR_OK;
+    return rc;
 }
 
 enum err_code learn_roll_up(struct learn *learn, int64_t service, int64_t from_day, int64_t to_day,
                             struct err *err)
 {
-    struct rolling rolling = { .learn = learn, .gather = { .service = service } };
+    struct rolling rolling = {
+        .learn = learn,
+        .gather = { .service = service, .from_ms = china_midnight(from_day), .to_ms = china_midnight(to_day) }
+    };
     const int64_t days = to_day - from_day;
     enum err_code rc;
     if (!learn->config.series || days <= 0)
@@ -249,6 +358,11 @@ static enum err_code count_availability(struct making *making, struct tx *tx, st
     for (int i = 0; i < count; i++) {
         const int64_t day = rows[i].day - report->from_day;
         int k = 0;
+        report->maint_total += rows[i].maint_total;
+        if (!report->counted) {
+            rows[i].up -= rows[i].maint_up;
+            rows[i].total -= rows[i].maint_total;
+        }
         report->days[day].up += rows[i].up;
         report->days[day].total += rows[i].total;
         report->up += rows[i].up;
@@ -345,6 +459,7 @@ static enum err_code make_fn(struct tx *tx, void *arg, struct err *err)
     report->code = copied(making, service, "code");
     report->name = copied(making, service, "name");
     report->unit = copied(making, json_object_get(service, "_labels"), "unit");
+    report->counted = str_eq(record_str(service, "maintenance"), STR("counted"));
     report->checks_count = report->duties_count = 0;
     rc = count_availability(making, tx, err);
     if (!rc)
@@ -550,7 +665,7 @@ enum err_code report_json(const struct report *report, const struct report_view 
     *out = json_pack(
         "{s:{s:o,s:o,s:o,s:o},s:o,s:s,s:s,s:o,s:{s:o,s:I,s:[I,I,I,I],s:{s:I,s:I,s:I},s:{s:I,s:I,s:o},s:{s:i,"
         "s:i,s:i}},"
-        "s:o,s:o,s:o,s:o,s:o,s:o,s:{s:I,s:I}}",
+        "s:o,s:o,s:o,s:o,s:o,s:o,s:{s:I,s:I},s:{s:s,s:o,s:I}}",
         "service", "id", json_id(report->service), "code", json_str(report->code), "name",
         json_str(report->name), "unit", json_str(report->unit), "month", json_str(report->month), "from",
         from, "to", to, "made_at", json_instant(report->made_ms), "summary", "availability",
@@ -563,7 +678,9 @@ enum err_code report_json(const struct report *report, const struct report_view 
         report->due, "overdue", report->overdue, "days", days_json(report), "checks", checks, "sla", sla,
         "alarms", alarms, "tickets", tickets_json(report, view), "duties", duties, "more", "alarms",
         (json_int_t)(report->alarms_total - report->alarms_count), "tickets",
-        (json_int_t)(report->tickets_total - report->tickets_count));
+        (json_int_t)(report->tickets_total - report->tickets_count), "rule", "maintenance",
+        report->counted ? "counted" : "excluded", "text", json_str(report_rule(report, view)), "samples",
+        (json_int_t)report->maint_total);
     return *out ? ERR_OK : err_nomem(err);
 }
 

@@ -13,11 +13,13 @@
  *                "clocks":[{"clock","label","state","limit_ms","used_ms","due_at","reached_at"}]}],
  *    "duties":[{"id","name","kind","interval","done","due","overdue"}],
  *    "more":{"alarms":n,"tickets":n}}      how many did not fit
+ *    "rule":{"maintenance":"excluded|counted","text":"sentence","samples":n}
  * Availability is the share of samples that were up among those that say something, over all checks of the
- * service; a day without any is null, never 100.  A clock counts as met or missed when it was reached, or is
- * past due; of tickets opened in the month.
- * The same figures stand in all three forms.  Permission: ops.service.read with its scope.
- * Threads: any.  Layer: learn. */
+ * service; a day without any is null, never 100.  Samples within maintenance windows (of the service, of the
+ * check's subject or of what that stands on) are left out, unless the service's terms say that maintenance
+ * counts; `rule` says which, and how many samples there were.  A clock counts as met or missed when it was
+ * reached, or is past due; of tickets opened in the month. The same figures stand in all three forms.
+ * Permission: ops.service.read with its scope. Threads: any.  Layer: learn. */
 #pragma once
 #include "learn/report_sql.h"
 #include "net/http.h"
@@ -46,6 +48,8 @@ struct report {
         struct str name;
     } checks[REPORT_CHECKS_MAX];
     int64_t up, total;
+    bool counted;        /* samples within maintenance windows count */
+    int64_t maint_total; /* how many there were */
     int alarms_count, tickets_count, duties_count;
     int64_t alarms_total, tickets_total, closed, open;
     int64_t by_grade[4];
@@ -73,6 +77,8 @@ struct report_view {
 
 /* "99.95", or "" when there is nothing to divide by: never rounded up to 100. */
 struct str report_percent(struct arena *arena, int64_t part, int64_t whole);
+/* What the report does with maintenance windows, as a sentence. */
+struct str report_rule(const struct report *report, const struct report_view *view);
 /* "11-21 14:05" in China. */
 struct str report_instant(struct arena *arena, int64_t ms);
 
@@ -90,6 +96,9 @@ struct learn_config {
     struct series_store *series; /* NULL = no checks are measured */
     const struct clock *clock;
     const struct words *words;
+    /* Does the subject stand on the base, directly or not?  NULL = none does. */
+    bool (*stands_on)(void *ctx, int64_t subject, int64_t base, int64_t at_ms);
+    void *stands_ctx;
 };
 /* Copies the config.  ERR_NOMEM.  Caller frees. */
 MUST_CHECK enum err_code learn_new(const struct learn_config *config, struct learn **out_learn,

@@ -47,6 +47,7 @@ static void availability(struct paper *paper, const struct report *report, const
                                             { word(view, "report.samples"), 1.5, PAPER_RIGHT },
                                             { word(view, "report.no_data"), 1.5, PAPER_RIGHT } };
     paper_heading(paper, 1, word(view, "report.part.availability"));
+    paper_text(paper, report_rule(report, view));
     for (int i = 0; i < report->days_count; i++) {
         labels[i] = number(view, i + 1);
         values[i] =

@@ -82,6 +82,9 @@ static void summary(struct sheet *sheet, const struct report *report)
     put_number(ws, 10, 1, report->due);
     put(ws, 11, 0, word(view, "report.duty.overdue"));
     put_number(ws, 11, 1, report->overdue);
+    put(ws, 12, 0, word(view, "report.maintenance"));
+    put_number(ws, 12, 1, (double)report->maint_total);
+    put(ws, 13, 0, text(view, report_rule(report, view)));
 }
 
 static void chart(struct sheet *sheet, lxw_worksheet *ws, const char *page_name, int column, int rows,

@@ -19,10 +19,10 @@ enum err_code availability_put(struct tx *tx, const struct availability_row *row
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     enum err_code rc = tx_prepare(
         tx,
-        "INSERT INTO availability_day (check_id, day, service, subject, up, total, no_data) VALUES (?1, ?2, "
-        "?3, ?4, "
-        "?5, ?6, ?7) ON CONFLICT (check_id, day) DO UPDATE SET service = excluded.service, subject = "
-        "excluded.subject, up = excluded.up, total = excluded.total, no_data = excluded.no_data",
+        "INSERT INTO availability_day (check_id, day, service, subject, up, total, no_data, maint_up, "
+        "maint_total) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (check_id, day) DO UPDATE SET "
+        "service = excluded.service, subject = excluded.subject, up = excluded.up, total = excluded.total, "
+        "no_data = excluded.no_data, maint_up = excluded.maint_up, maint_total = excluded.maint_total",
         &stmt, err);
     if (rc)
         return rc;
@@ -33,6 +33,8 @@ enum err_code availability_put(struct tx *tx, const struct availability_row *row
     stmt_bind_i64(stmt, 5, row->up);
     stmt_bind_i64(stmt, 6, row->total);
     stmt_bind_i64(stmt, 7, row->no_data);
+    stmt_bind_i64(stmt, 8, row->maint_up);
+    stmt_bind_i64(stmt, 9, row->maint_total);
     return stmt_run(stmt, NULL, err);
 }
 
@@ -44,7 +46,8 @@ enum err_code availability_rows(struct tx *tx, int64_t service, int64_t from_day
     int count = 0, size = 0;
     enum err_code rc =
         tx_prepare(tx,
-                   "SELECT check_id, day, service, subject, up, total, no_data FROM availability_day "
+                   "SELECT check_id, day, service, subject, up, total, no_data, maint_up, maint_total FROM "
+                   "availability_day "
                    "WHERE service = ?1 AND day >= ?2 AND day < ?3 ORDER BY check_id, day",
                    &stmt, err);
     if (rc)
@@ -71,7 +74,7 @@ enum err_code availability_rows(struct tx *tx, int64_t service, int64_t from_day
         }
         list[count++] = (struct availability_row) { stmt_i64(stmt, 0), stmt_i64(stmt, 1), stmt_i64(stmt, 2),
                                                     stmt_i64(stmt, 3), stmt_i64(stmt, 4), stmt_i64(stmt, 5),
-                                                    stmt_i64(stmt, 6) };
+                                                    stmt_i64(stmt, 6), stmt_i64(stmt, 7), stmt_i64(stmt, 8) };
     }
     *out = list;
     *out_count = count;

@@ -6,6 +6,7 @@
 struct availability_row {
     int64_t check, day, service, subject;
     int64_t up, total, no_data;
+    int64_t maint_up, maint_total; /* of up and total: within maintenance windows */
 };
 MUST_CHECK enum err_code availability_put(struct tx *tx, const struct availability_row *row, struct err *err);
 /* Of one service in [from_day, to_day), by check and day; in tx_arena(). */

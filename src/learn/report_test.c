@@ -33,7 +33,7 @@ struct world {
     struct handle *handle;
     struct series_store *series;
     struct learn *learn;
-    int64_t service, check;
+    int64_t service, check, host;
     char dir[300];
 };
 
@@ -76,6 +76,13 @@ static int64_t create(struct world *world, const char *type, const char *format,
     va_end(args);
     teststore_ok(store_write(world->store, create_fn, &one, &err), &err, json);
     return one.id;
+}
+
+static bool stands_on(void *ctx, int64_t subject, int64_t base, int64_t at_ms)
+{
+    const struct world *world = ctx;
+    (void)at_ms;
+    return subject == world->service && base == world->host;
 }
 
 static void begin(struct world *world)
@@ -133,8 +140,13 @@ static void begin(struct world *world)
                    (int)world->ids.last % 997);
     const struct series_config series = { .dir = world->dir, .clock = &world->clock };
     teststore_ok(series_open(&series, &world->series, &err), &err, "series");
-    const struct learn_config learn = { world->store, world->entity, world->series, &world->clock,
-                                        world->words };
+    const struct learn_config learn = { .store = world->store,
+                                        .entity = world->entity,
+                                        .series = world->series,
+                                        .clock = &world->clock,
+                                        .words = world->words,
+                                        .stands_on = stands_on,
+                                        .stands_ctx = world };
     test_ok(!learn_new(&learn, &world->learn, &err), "%s", err.id);
     free(packs_dir);
 }
@@ -269,6 +281,85 @@ static void test_month(void **state)
     end(&world);
 }
 
+struct patch {
+    struct world *world;
+    const char *json;
+};
+
+static enum err_code patch_fn(struct tx *tx, void *arg, struct err *err)
+{
+    const struct patch *patch = arg;
+    const struct entity_call call = { .entity = patch->world->entity, .arena = tx_arena(tx) };
+    json_t *fields = json_loads(patch->json, 0, NULL);
+    int64_t version;
+    const enum err_code rc = entity_update(&call, tx, entity_type_find(patch->world->entity, "ops.service"),
+                                           patch->world->service, 0, fields, &version, err);
+    json_decref(fields);
+    return rc;
+}
+
+/* 1,000 samples up to the 10th 09:00, the first ten down (from the 9th 16:20 on). */
+static void test_maintenance(void **state)
+{
+    static const struct {
+        const char *what, *json;
+        int64_t total, up, maint;
+    } cases[] = {
+        { "of the service",
+          "\"service\":\"S\",\"begins\":\"2026-11-09T16:00:00+08:00\",\"ends\":"
+          "\"2026-11-09T16:30:00+08:00\"",
+          990, 990, 10 },
+        { "overlapping it",
+          "\"service\":\"S\",\"begins\":\"2026-11-09T16:15:00+08:00\",\"ends\":"
+          "\"2026-11-09T16:40:00+08:00\"",
+          980, 980, 20 },
+        { "over midnight, of the subject",
+          "\"subject\":\"S\",\"begins\":\"2026-11-09T23:30:00+08:00\","
+          "\"ends\":\"2026-11-10T00:30:00+08:00\"",
+          920, 920, 80 },
+        { "of what it stands on",
+          "\"subject\":\"H\",\"with_children\":true,\"begins\":"
+          "\"2026-11-10T08:00:00+08:00\",\"ends\":\"2026-11-10T12:00:00+08:00\"",
+          860, 860, 140 },
+        { "of that alone",
+          "\"subject\":\"H\",\"with_children\":false,\"begins\":"
+          "\"2026-11-10T05:00:00+08:00\",\"ends\":\"2026-11-10T06:00:00+08:00\"",
+          860, 860, 140 },
+        { "of another service",
+          "\"service\":\"H\",\"begins\":\"2026-11-10T05:00:00+08:00\",\"ends\":"
+          "\"2026-11-10T06:00:00+08:00\"",
+          860, 860, 140 },
+    };
+    struct world world;
+    struct err err = { 0 };
+    (void)state;
+    begin(&world);
+    world.host = create(&world, "ops.service", "{\"code\":\"h\",\"name\":\"host\"}");
+    samples(&world, 1000, 10);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char json[600], id[24];
+        size_t n = 0;
+        for (const char *c = cases[i].json; *c; c++) {
+            const bool place = (*c == 'S' || *c == 'H') && c[-1] == '"' && c[1] == '"';
+            (void)snprintf(id, sizeof(id), "%lld", (long long)(*c == 'S' ? world.service : world.host));
+            n += (size_t)snprintf(json + n, sizeof(json) - n, place ? "%s" : "%.1s", place ? id : c);
+        }
+        (void)create(&world, "ops.maintenance", "{\"name\":\"w\",%s}", json);
+        const struct report *report = report_of(&world, "2026-11");
+        test_ok(report->total == cases[i].total && report->up == cases[i].up &&
+                    report->maint_total == cases[i].maint,
+                "%s: %lld of %lld, %lld left out", cases[i].what, (long long)report->up,
+                (long long)report->total, (long long)report->maint_total);
+    }
+    assert_int_equal(report_of(&world, "2026-11")->checks[0].total, 860);
+    struct patch patch = { &world, "{\"maintenance\":\"counted\"}" };
+    teststore_ok(store_write(world.store, patch_fn, &patch, &err), &err, "terms");
+    const struct report *report = report_of(&world, "2026-11");
+    test_ok(report->total == 1000 && report->up == 990 && report->counted, "maintenance counts: %lld of %lld",
+            (long long)report->up, (long long)report->total);
+    end(&world);
+}
+
 static void test_percent(void **state)
 {
     static const struct {
@@ -312,4 +403,4 @@ static void test_bad(void **state)
     end(&world);
 }
 
-TEST_MAIN(TEST(test_month), TEST(test_percent), TEST(test_bad))
+TEST_MAIN(TEST(test_month), TEST(test_maintenance), TEST(test_percent), TEST(test_bad))
