@@ -299,6 +299,153 @@ static void test_after_commit(void **state)
     store_close(store);
 }
 
+/* ---- posted statements, and what waits for the commit ---- */
+
+static enum err_code post(struct tx *tx, int64_t id, const char *name, struct err *err)
+{
+    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
+    const enum err_code rc = tx_prepare(tx, "INSERT INTO item (id, name, n) VALUES (?1, ?2, 0)", &stmt, err);
+    if (rc)
+        return rc;
+    stmt_bind_i64(stmt, 1, id);
+    stmt_bind_text(stmt, 2, str_from(name));
+    return stmt_post(stmt, err);
+}
+
+struct posting {
+    int64_t first, count, twice; /* `twice` is posted again behind them; 0 = none */
+    bool ask;                    /* a question behind it */
+};
+
+static enum err_code posting_fn(struct tx *tx, void *arg, struct err *err)
+{
+    const struct posting *p = arg;
+    char name[32];
+    int64_t seen = 0;
+    enum err_code rc = ERR_OK;
+    for (int64_t i = 0; !rc && i < p->count; i++) {
+        (void)snprintf(name, sizeof name, "post %d", (int)(p->first + i));
+        rc = post(tx, p->first + i, name, err);
+    }
+    if (!rc && p->twice)
+        rc = post(tx, p->twice, "twice", err);
+    if (!rc && p->ask) {
+        rc = tx_query_i64(tx, "SELECT count(*) FROM item", &seen, err);
+        test_ok(rc || seen >= p->count, "a question sees what was posted: %d", (int)seen);
+    }
+    return rc;
+}
+
+static enum err_code posting_nested_fn(struct tx *tx, void *arg, struct err *err)
+{
+    (void)arg;
+    struct posting good = { 500, 3, 0, false }, bad = { 510, 3, 500, false }, other = { 520, 3, 0, false };
+    enum err_code rc = tx_nested(tx, posting_fn, &good, err);
+    if (!rc && tx_nested(tx, posting_fn, &bad, err) != ERR_CONFLICT)
+        return err_set(err, ERR_INTERNAL, "base.internal", ARG_END);
+    return rc ? rc : posting_fn(tx, &other, err);
+}
+
+static void test_posted(void **state)
+{
+    (void)state;
+    struct store *store = fresh();
+    struct err err = { 0 };
+    struct posting many = { 100, 200, 0, true }, last = { 400, 3, 400, false }, asked = { 410, 3, 410, true };
+    teststore_ok(store_write(store, posting_fn, &many, &err), &err, "many");
+    test_ok(query(store, "SELECT count(*) FROM item") == 200, "all are there");
+    test_ok(store_write(store, posting_fn, &last, &err) == ERR_CONFLICT, "the commit says so: %s", err.id);
+    test_ok(store_write(store, posting_fn, &asked, &err) == ERR_CONFLICT, "the question says so: %s", err.id);
+    test_ok(query(store, "SELECT count(*) FROM item") == 200, "nothing of them is there");
+    teststore_ok(store_write(store, posting_nested_fn, NULL, &err), &err, "nested");
+    test_ok(query(store, "SELECT count(*) FROM item WHERE id >= 500") == 6, "the good ones");
+    store_close(store);
+}
+
+struct waiting {
+    int64_t rows, serial;
+    int calls;
+};
+
+static enum err_code waiting_done_fn(struct tx *tx, void *arg, struct err *err)
+{
+    struct waiting *w = arg;
+    w->calls++;
+    return post(tx, 600 + w->calls, w->calls == 1 ? "first" : "second", err);
+}
+
+static enum err_code waiting_bad_fn(struct tx *tx, void *arg, struct err *err)
+{
+    const enum err_code rc = tx_before_commit(tx, waiting_done_fn, arg, err);
+    return rc ? rc : err_set(err, ERR_FORBIDDEN, "base.internal", ARG_END);
+}
+
+static enum err_code waiting_fn(struct tx *tx, void *arg, struct err *err)
+{
+    struct waiting *w = arg;
+    const int64_t serial = tx_serial(tx);
+    enum err_code rc = tx_before_commit(tx, waiting_done_fn, w, err);
+    test_ok(rc || w->calls == 0, "not yet");
+    if (!rc && tx_nested(tx, waiting_bad_fn, w, err) != ERR_FORBIDDEN)
+        return err_set(err, ERR_INTERNAL, "base.internal", ARG_END);
+    test_ok(rc || w->calls == 1, "before the savepoint, and not for one that was undone: %d", w->calls);
+    test_ok(tx_serial(tx) != serial && w->serial != serial, "another serial after something was undone");
+    w->serial = serial;
+    return rc ? rc : tx_before_commit(tx, waiting_done_fn, w, err);
+}
+
+static void test_before_commit(void **state)
+{
+    (void)state;
+    struct store *store = fresh();
+    struct err err = { 0 };
+    struct waiting w = { 0 };
+    teststore_ok(store_write(store, waiting_fn, &w, &err), &err, "write");
+    test_ok(w.calls == 2 && query(store, "SELECT count(*) FROM item") == 2, "twice: %d", w.calls);
+    w.calls = 0;
+    test_ok(store_write(store, waiting_bad_fn, &w, &err) == ERR_FORBIDDEN && !w.calls,
+            "never when it failed");
+    store_close(store);
+}
+
+/* Writers of one commit that fail after they changed something take nothing of the others with them. */
+struct failing {
+    struct store *store;
+    int64_t id;
+    enum err_code rc;
+};
+
+static void *failing_run(void *arg)
+{
+    struct failing *f = arg;
+    struct err err = { 0 };
+    struct item item = { f->id, "crowd", f->id, f->id % 3 ? ERR_OK : ERR_LIMIT };
+    f->rc = store_write(f->store, add_fn, &item, &err);
+    return NULL;
+}
+
+static void test_failing_crowd(void **state)
+{
+    (void)state;
+    struct store *store = fresh();
+    pthread_t threads[48];
+    struct failing work[48];
+    for (int round = 0; round < 4; round++) {
+        for (int i = 0; i < 48; i++) {
+            work[i] = (struct failing) { store, 1000 + round * 100 + i, ERR_OK };
+            test_ok(!pthread_create(&threads[i], NULL, failing_run, &work[i]), "thread");
+        }
+        for (int i = 0; i < 48; i++) {
+            (void)pthread_join(threads[i], NULL);
+            test_ok(work[i].rc == (work[i].id % 3 ? ERR_OK : ERR_LIMIT), "%d: %d", i, work[i].rc);
+        }
+    }
+    test_ok(query(store, "SELECT count(*) FROM item") == 128 &&
+                query(store, "SELECT count(*) FROM item WHERE id % 3 = 0") == 0,
+            "those that ended well, once each");
+    store_close(store);
+}
+
 /* ---- snapshot, streaming, deadline ---- */
 
 static enum err_code snapshot_fn(struct tx *tx, void *arg, struct err *err)
@@ -575,6 +722,6 @@ static void test_cache(void **state)
 }
 
 TEST_MAIN(TEST(test_values), TEST(test_parameters_change_type), TEST(test_constraints), TEST(test_rollback),
-          TEST(test_after_commit), TEST(test_snapshot), TEST(test_streaming), TEST(test_deadline),
-          TEST(test_crowd), TEST(test_nth_statement), TEST(test_out_of_memory), TEST(test_bad_urls),
-          TEST(test_cache))
+          TEST(test_after_commit), TEST(test_posted), TEST(test_before_commit), TEST(test_failing_crowd),
+          TEST(test_snapshot), TEST(test_streaming), TEST(test_deadline), TEST(test_crowd),
+          TEST(test_nth_statement), TEST(test_out_of_memory), TEST(test_bad_urls), TEST(test_cache))

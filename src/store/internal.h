@@ -20,6 +20,8 @@ struct after_commit {
     struct after_commit *next;
 };
 
+#define STORE_BEFORE_MAX 8
+
 struct tx {
     struct store *store;
     struct conn *conn;
@@ -32,6 +34,12 @@ struct tx {
     struct arena *arena;
     struct after_commit *after_first, **after_last;
     int after_count;
+    struct {
+        store_fn fn;
+        void *arg;
+    } before[STORE_BEFORE_MAX]; /* the commit */
+    int before_count;
+    int64_t serial;
 };
 
 /* The common head of a backend's connection. */
@@ -73,6 +81,10 @@ struct store_ops {
     void (*bind_text)(struct stmt *stmt, int index, struct str text); /* ptr NULL = SQL NULL */
     void (*bind_blob)(struct stmt *stmt, int index, const void *bytes, size_t len);
     enum err_code (*step)(struct stmt *stmt, bool *out_row, struct err *err);
+    /* Sends it with the next statement; NULL = the backend has nothing better than to run it. */
+    enum err_code (*post)(struct stmt *stmt, struct err *err);
+    /* Waits for what was posted; NULL where there is no post. */
+    enum err_code (*settle)(struct tx *tx, struct err *err);
     int64_t (*changes)(struct stmt *stmt);
     int64_t (*get_i64)(struct stmt *stmt, int column);
     double (*get_f64)(struct stmt *stmt, int column);
@@ -97,6 +109,7 @@ struct store {
     _Atomic int fail_code;
     _Atomic int64_t writes, commits, reads, retries, reconnects, timeouts;
     _Atomic int waiting;
+    _Atomic int64_t serials;                             /* see tx_serial() */
     _Atomic uint64_t periods_known[STORE_PERIODS_KNOWN]; /* hashes of months that surely exist */
 };
 

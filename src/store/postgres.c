@@ -7,7 +7,10 @@
  *    and deadlocks run the function again.
  * 4. When the connection is lost during COMMIT, another one inserts the same id: that waits for a commit
  *    still going on; a duplicate says that it was committed; success says that it was not and never will be.
- * 5. Parameters travel as text (blobs as bytes); the kinds bound at the first step are the declared types.
+ * 5. What is posted is sent in pipeline mode and answered with the next statement that needs an answer, or
+ * with the commit; so is BEGIN.  Its failure stays with the connection until the (sub)transaction is rolled
+ * back.
+ * 6. Parameters travel as text (blobs as bytes); the kinds bound at the first step are the declared types.
  *    A statement is prepared anew when a parameter is bound with another kind than before. */
 #include "store/internal.h"
 
@@ -28,6 +31,7 @@
 #define LOST_MAX 3
 #define PARAMS_MAX 1000
 #define FETCH_ROWS 500
+#define POSTED_MAX 64
 #define KEEP_WRITES 512 /* ids of writes a connection leaves in store_write */
 
 enum { OID_I64 = 20, OID_F64 = 701, OID_TEXT = 25, OID_BLOB = 17 };
@@ -39,6 +43,8 @@ struct pconn {
     int64_t first_id, last_id;
     int64_t timeout_ms; /* statement_timeout of the tx */
     unsigned serial;    /* names of statements and cursors */
+    int posted;         /* statements sent whose answers are still to be read */
+    struct err late;    /* of the first of them that failed; code ERR_OK = none */
     struct pconn *next_idle;
 };
 
@@ -214,16 +220,92 @@ static bool is_good(const PGresult *result)
     return status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK || status == PGRES_EMPTY_QUERY;
 }
 
+/* The next answer alone. */
+static PGresult *await_one(struct pconn *conn, int64_t until_ms)
+{
+    while (PQisBusy(conn->pg))
+        if (!wait_socket(conn, POLLIN, until_ms) || !PQconsumeInput(conn->pg)) {
+            conn->lost = true;
+            return NULL;
+        }
+    return PQgetResult(conn->pg);
+}
+
+/* ---- posting ---- */
+
+/* One more statement on its way: the caller sends it next. */
+static bool pipeline_open(struct pconn *conn)
+{
+    return conn->posted || PQenterPipelineMode(conn->pg);
+}
+
+/* Sends the end of the pipeline and reads all answers; the last one, of a statement that was not posted, is
+ * for the caller (`own` NULL = there is none).  The first failure of the posted ones goes to conn->late. */
+static void pipeline_end(struct pconn *conn, int64_t until_ms, PGresult **own)
+{
+    const int count = conn->posted + (own ? 1 : 0);
+    conn->posted = 0;
+    if (conn->lost || !PQpipelineSync(conn->pg)) {
+        conn->lost = true;
+        return;
+    }
+    for (int i = 0; i < count; i++) {
+        PGresult *result = await(conn, until_ms);
+        if (conn->lost) {
+            PQclear(result);
+            return;
+        }
+        if (own && i == count - 1) {
+            *own = result;
+            break;
+        }
+        if (!is_good(result) && !conn->late.code)
+            (void)result_error(conn, result, &conn->late);
+        PQclear(result);
+    }
+    PGresult *end = await_one(conn, until_ms);
+    if (!end || PQresultStatus(end) != PGRES_PIPELINE_SYNC || !PQexitPipelineMode(conn->pg))
+        conn->lost = true;
+    PQclear(end);
+}
+
+/* A statement without parameters that is on its way with the next. */
+static enum err_code post_text(struct pconn *conn, const char *sql, struct err *err)
+{
+    if (conn->lost || !pipeline_open(conn) ||
+        !PQsendQueryParams(conn->pg, sql, 0, NULL, NULL, NULL, NULL, 0)) {
+        conn->lost = true;
+        return away(err, PQerrorMessage(conn->pg));
+    }
+    conn->posted++;
+    return ERR_OK;
+}
+
+/* Waits for what was posted. */
+static enum err_code settle(struct pconn *conn, int64_t until_ms, struct err *err)
+{
+    if (conn->posted)
+        pipeline_end(conn, until_ms, NULL);
+    if (conn->lost)
+        return away(err, "connection lost");
+    if (conn->late.code)
+        *err = conn->late;
+    return conn->late.code;
+}
+
 /* Statements without parameters; *out_value, when asked for, is the first column of the last answer. */
 static enum err_code simple(struct pconn *conn, const char *sql, int64_t until_ms, char out_value[64],
                             struct err *err)
 {
-    if (conn->lost || !PQsendQuery(conn->pg, sql)) {
+    enum err_code rc = settle(conn, until_ms, err);
+    if (rc)
+        return rc;
+    if (!PQsendQuery(conn->pg, sql)) {
         conn->lost = true;
         return away(err, PQerrorMessage(conn->pg));
     }
     PGresult *result = await(conn, until_ms);
-    enum err_code rc = ERR_OK;
+
     if (!is_good(result))
         rc = result_error(conn, result, err);
     else if (out_value)
@@ -282,7 +364,7 @@ static enum err_code conn_open(struct store *store, bool write, int64_t deadline
         (void)PQsetnonblocking(conn->pg, 1);
         (void)PQsetNoticeReceiver(conn->pg, on_notice, NULL);
         rc = simple(conn,
-                    "SET plan_cache_mode=force_custom_plan;SET synchronous_commit=on;SET TimeZone='UTC';"
+                    "SET synchronous_commit=on;SET TimeZone='UTC';"
                     "SET standard_conforming_strings=on;SET bytea_output=hex;SET extra_float_digits=1;"
                     "SET jit=off;SET idle_in_transaction_session_timeout=120000",
                     until, NULL, err);
@@ -290,6 +372,9 @@ static enum err_code conn_open(struct store *store, bool write, int64_t deadline
         const char *reason = PQerrorMessage(conn->pg);
         rc = away(err, reason[0] ? reason : "no answer");
     }
+    /* a list's best way depends on its values; what a write runs finds rows by their keys */
+    if (!rc && !write)
+        rc = simple(conn, "SET plan_cache_mode=force_custom_plan", until, NULL, err);
     if (!rc && write) {
         int64_t random;
         rc = random_bytes(&random, sizeof random, err);
@@ -489,29 +574,54 @@ static enum err_code postgres_open(struct store *store, struct err *err)
 static enum err_code begin(struct pconn *conn, struct tx *tx, struct err *err)
 {
     const int64_t now = clock_mono(&CLOCK_SYSTEM);
-    char sql[320];
+    char sql[128];
     conn->again = false;
+    conn->late.code = ERR_OK;
     conn->timeout_ms = tx->deadline_ms - now;
     if (conn->timeout_ms < 1)
         return err_set(err, ERR_TIMEOUT, "store.timeout", ARG_END);
-    if (tx->write) {
-        tx->write_id = ++conn->last_id;
-        (void)snprintf(sql, sizeof sql,
-                       "BEGIN ISOLATION LEVEL %s;SET LOCAL statement_timeout=%lld;"
-                       "INSERT INTO store_write (id, at) VALUES (%lld, %lld)",
-                       tx->claim ? "READ COMMITTED" : "SERIALIZABLE", (long long)conn->timeout_ms,
-                       (long long)tx->write_id, (long long)clock_now(tx->store->clock));
-    } else {
-        (void)snprintf(sql, sizeof sql,
-                       "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;SET LOCAL statement_timeout=%lld",
-                       (long long)conn->timeout_ms);
+    enum err_code rc = post_text(conn,
+                                 !tx->write  ? "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+                                 : tx->claim ? "BEGIN ISOLATION LEVEL READ COMMITTED"
+                                             : "BEGIN ISOLATION LEVEL SERIALIZABLE",
+                                 err);
+    (void)snprintf(sql, sizeof sql, "SET LOCAL statement_timeout=%lld", (long long)conn->timeout_ms);
+    if (!rc)
+        rc = post_text(conn, sql, err);
+    if (rc || !tx->write)
+        return rc;
+    tx->write_id = ++conn->last_id;
+    (void)snprintf(sql, sizeof sql, "INSERT INTO store_write (id, at) VALUES (%lld, %lld)",
+                   (long long)tx->write_id, (long long)clock_now(tx->store->clock));
+    return post_text(conn, sql, err);
+}
+
+/* COMMIT, behind what is posted. */
+static enum err_code commit(struct pconn *conn, int64_t until_ms, struct err *err)
+{
+    PGresult *result = NULL;
+    if (!conn->posted)
+        return simple(conn, "COMMIT", until_ms, NULL, err);
+    if (PQsendQueryParams(conn->pg, "COMMIT", 0, NULL, NULL, NULL, NULL, 0))
+        pipeline_end(conn, until_ms, &result);
+    else
+        conn->lost = true;
+    enum err_code rc = ERR_OK;
+    if (conn->late.code) {
+        *err = conn->late;
+        rc = err->code;
+    } else if (conn->lost || !is_good(result)) {
+        rc = result_error(conn, result, err);
     }
-    return simple(conn, sql, tx->deadline_ms + GRACE_MS, NULL, err);
+    PQclear(result);
+    return rc;
 }
 
 static void roll_back(struct pconn *conn)
 {
     struct err ignored;
+    (void)!settle(conn, clock_mono(&CLOCK_SYSTEM) + GRACE_MS, &ignored);
+    conn->late.code = ERR_OK;
     if (!conn->lost && PQtransactionStatus(conn->pg) != PQTRANS_IDLE &&
         simple(conn, "ROLLBACK", clock_mono(&CLOCK_SYSTEM) + GRACE_MS, NULL, &ignored))
         conn->lost = true;
@@ -584,7 +694,7 @@ static enum err_code run_once(struct store *store, struct tx *tx, store_fn fn, v
     if (!rc) {
         const int64_t now = clock_mono(&CLOCK_SYSTEM);
         const int64_t until = now + COMMIT_WAIT_MS > tx->deadline_ms ? now + COMMIT_WAIT_MS : tx->deadline_ms;
-        rc = simple(conn, "COMMIT", until, NULL, err);
+        rc = commit(conn, until, err);
         if (rc && conn->lost && tx->write) {
             bool committed = false;
             conn->head.tx = NULL;
@@ -684,8 +794,11 @@ static void postgres_destroy(struct stmt *stmt)
 {
     struct pstmt *s = own(stmt);
     struct pconn *conn = conn_of(stmt);
+    struct err ignored_late; /* stays with the connection */
     PQclear(s->result);
-    if (s->prepared && !conn->lost && PQtransactionStatus(conn->pg) == PQTRANS_INTRANS) {
+    if (s->prepared && conn->posted)
+        (void)!settle(conn, clock_mono(&CLOCK_SYSTEM) + GRACE_MS, &ignored_late);
+    if (s->prepared && !conn->lost && !conn->late.code && PQtransactionStatus(conn->pg) == PQTRANS_INTRANS) {
         char sql[64];
         struct err ignored;
         (void)snprintf(sql, sizeof sql, "DEALLOCATE %s", s->name);
@@ -737,7 +850,9 @@ static void postgres_reset(struct stmt *stmt, bool clear)
     s->result = NULL;
     s->row = s->rows = 0;
     if (s->cursor[0]) {
-        if (!conn->lost && PQtransactionStatus(conn->pg) == PQTRANS_INTRANS) {
+        struct err ignored_late; /* stays with the connection */
+        (void)!settle(conn, clock_mono(&CLOCK_SYSTEM) + GRACE_MS, &ignored_late);
+        if (!conn->lost && !conn->late.code && PQtransactionStatus(conn->pg) == PQTRANS_INTRANS) {
             char sql[64];
             struct err ignored;
             (void)snprintf(sql, sizeof sql, "CLOSE %s", s->cursor);
@@ -859,6 +974,9 @@ static enum err_code make_prepared(struct pstmt *s, struct pconn *conn, int64_t 
     }
     if (fits)
         return ERR_OK;
+    const enum err_code late = settle(conn, until_ms, err);
+    if (late)
+        return late;
     if (s->prepared) {
         char sql[64];
         (void)snprintf(sql, sizeof sql, "DEALLOCATE %s", s->name);
@@ -927,26 +1045,71 @@ static enum err_code prepare_guessing(struct pstmt *s, struct pconn *conn, int64
     }
 }
 
-static enum err_code send(struct pstmt *s, struct pconn *conn, int64_t until_ms, struct err *err)
-{
+/* The parameters as libpq takes them. */
+struct sending {
     const char *values[PARAMS_MAX];
     int lengths[PARAMS_MAX], formats[PARAMS_MAX];
     Oid types[PARAMS_MAX];
+};
+
+static void collect(const struct pstmt *s, struct sending *out)
+{
     for (int i = 0; i < s->count; i++) {
         const struct param *param = &s->params[i];
-        values[i] = param->value;
-        lengths[i] = (int)param->len;
-        formats[i] = param->kind == STMT_BLOB;
-        types[i] = oid_of(param->kind);
+        out->values[i] = param->value;
+        out->lengths[i] = (int)param->len;
+        out->formats[i] = param->kind == STMT_BLOB;
+        out->types[i] = oid_of(param->kind);
     }
+}
+
+static enum err_code postgres_post(struct stmt *stmt, struct err *err)
+{
+    struct pstmt *s = own(stmt);
+    struct pconn *conn = conn_of(stmt);
+    struct sending with;
+    const int64_t until = stmt->tx->deadline_ms + GRACE_MS;
+    enum err_code rc = conn->late.code || conn->posted >= POSTED_MAX ? settle(conn, until, err) : ERR_OK;
+    if (!rc && conn->lost)
+        rc = away(err, "connection lost");
+    if (!rc)
+        rc = refresh_timeout(conn, stmt->tx, err);
+    if (!rc)
+        rc = make_prepared(s, conn, until, err);
+    if (rc)
+        return rc;
+    collect(s, &with);
+    if (!pipeline_open(conn) ||
+        !PQsendQueryPrepared(conn->pg, s->name, s->count, with.values, with.lengths, with.formats, 0)) {
+        conn->lost = true;
+        return away(err, PQerrorMessage(conn->pg));
+    }
+    conn->posted++;
+    return ERR_OK;
+}
+
+static enum err_code postgres_settle(struct tx *tx, struct err *err)
+{
+    return settle((struct pconn *)tx->conn, tx->deadline_ms + GRACE_MS, err);
+}
+
+static enum err_code send(struct pstmt *s, struct pconn *conn, int64_t until_ms, struct err *err)
+{
+    struct sending with;
+    PGresult *result = NULL;
+    collect(s, &with);
     int sent;
     if (s->head.streaming) {
+        const enum err_code late = settle(conn, until_ms, err);
+        if (late)
+            return late;
         struct buf sql;
         buf_init(&sql, STORE_SQL_MAX * 2 + 128);
         (void)snprintf(s->cursor, sizeof s->cursor, "c%u", ++conn->serial);
         buf_printf(&sql, "DECLARE %s NO SCROLL CURSOR FOR %s", s->cursor, s->sql);
         enum err_code rc = buf_check(&sql, err);
-        sent = !rc && PQsendQueryParams(conn->pg, sql.ptr, s->count, types, values, lengths, formats, 0);
+        sent = !rc && PQsendQueryParams(conn->pg, sql.ptr, s->count, with.types, with.values, with.lengths,
+                                        with.formats, 0);
         buf_done(&sql);
         if (rc)
             return rc;
@@ -954,17 +1117,23 @@ static enum err_code send(struct pstmt *s, struct pconn *conn, int64_t until_ms,
         const enum err_code rc = make_prepared(s, conn, until_ms, err);
         if (rc)
             return rc;
-        sent = PQsendQueryPrepared(conn->pg, s->name, s->count, values, lengths, formats, 0);
+        sent = PQsendQueryPrepared(conn->pg, s->name, s->count, with.values, with.lengths, with.formats, 0);
     }
     if (!sent) {
         conn->lost = true;
         return away(err, PQerrorMessage(conn->pg));
     }
-    PGresult *result = await(conn, until_ms);
-    if (!is_good(result)) {
-        const enum err_code rc = result_error(conn, result, err);
+    if (conn->posted)
+        pipeline_end(conn, until_ms, &result);
+    else
+        result = await(conn, until_ms);
+    if (conn->late.code || !is_good(result)) {
+        if (conn->late.code)
+            *err = conn->late;
+        else
+            (void)result_error(conn, result, err);
         PQclear(result);
-        return rc;
+        return err->code;
     }
     s->result = result;
     return ERR_OK;
@@ -973,6 +1142,9 @@ static enum err_code send(struct pstmt *s, struct pconn *conn, int64_t until_ms,
 static enum err_code fetch(struct pstmt *s, struct pconn *conn, int64_t until_ms, struct err *err)
 {
     char sql[64];
+    const enum err_code late = settle(conn, until_ms, err);
+    if (late)
+        return late;
     PQclear(s->result);
     s->result = NULL;
     (void)snprintf(sql, sizeof sql, "FETCH %d FROM %s", FETCH_ROWS, s->cursor);
@@ -1000,6 +1172,10 @@ static enum err_code postgres_step(struct stmt *stmt, bool *out_row, struct err 
     const int64_t until = stmt->tx->deadline_ms + GRACE_MS;
     if (conn->lost)
         return away(err, "connection lost");
+    if (conn->late.code) {
+        *err = conn->late;
+        return err->code;
+    }
     if (!s->result) {
         enum err_code rc = refresh_timeout(conn, stmt->tx, err);
         if (!rc)
@@ -1136,7 +1312,13 @@ static const char *postgres_column_name(struct stmt *stmt, int column)
 
 static enum err_code postgres_exec(struct tx *tx, const char *sql, struct err *err)
 {
-    return simple((struct pconn *)tx->conn, sql, tx->deadline_ms + GRACE_MS, NULL, err);
+    struct pconn *conn = (struct pconn *)tx->conn;
+    if (strncmp(sql, "ROLLBACK TO", 11) == 0) { /* what was posted behind the savepoint goes with it */
+        struct err ignored;
+        (void)!settle(conn, tx->deadline_ms + GRACE_MS, &ignored);
+        conn->late.code = ERR_OK;
+    }
+    return simple(conn, sql, tx->deadline_ms + GRACE_MS, NULL, err);
 }
 
 const struct store_ops STORE_POSTGRES_OPS = {
@@ -1153,6 +1335,8 @@ const struct store_ops STORE_POSTGRES_OPS = {
     .bind_text = postgres_bind_text,
     .bind_blob = postgres_bind_blob,
     .step = postgres_step,
+    .post = postgres_post,
+    .settle = postgres_settle,
     .changes = postgres_changes,
     .get_i64 = postgres_i64,
     .get_f64 = postgres_f64,

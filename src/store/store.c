@@ -142,7 +142,7 @@ enum err_code store_injected(struct store *store, struct err *err)
 
 static void tx_init(struct tx *tx, struct store *store, bool write)
 {
-    *tx = (struct tx) { .store = store, .write = write };
+    *tx = (struct tx) { .store = store, .write = write, .serial = ++store->serials };
     tx->after_last = &tx->after_first;
     tx->deadline_ms = deadline ? deadline : clock_mono(&CLOCK_SYSTEM) + store->deadline_ms;
 }
@@ -200,6 +200,8 @@ void tx_restart(struct tx *tx)
 {
     tx->has_failed = false;
     tx->savepoints = 0;
+    tx->before_count = 0;
+    tx->serial = ++tx->store->serials;
     tx->after_first = NULL;
     tx->after_last = &tx->after_first;
     tx->after_count = 0;
@@ -216,8 +218,24 @@ enum err_code tx_fail(struct tx *tx, const struct err *err)
     return err->code;
 }
 
+/* What waits for the end of the function. */
+static enum err_code run_before(struct tx *tx, struct err *err)
+{
+    const int count = tx->before_count;
+    tx->before_count = 0;
+    for (int i = 0; i < count; i++) {
+        const enum err_code rc = tx->before[i].fn(tx, tx->before[i].arg, err);
+        if (rc)
+            return rc;
+    }
+    return ERR_OK;
+}
+
 enum err_code tx_outcome(struct tx *tx, enum err_code rc, struct err *err)
 {
+    if (rc == ERR_OK && !tx->has_failed)
+        rc = run_before(tx, err);
+    tx->before_count = 0;
     assert(tx->savepoints > 0 || tx->conn->busy == 0); /* the function freed its statements */
     if (rc == ERR_OK && tx->has_failed) { /* the function swallowed a failure: nothing it did may stay */
         *err = tx->failure;
@@ -255,6 +273,20 @@ enum err_code tx_after_commit(struct tx *tx, void (*call)(void *arg), void *arg,
     return ERR_OK;
 }
 
+enum err_code tx_before_commit(struct tx *tx, store_fn fn, void *arg, struct err *err)
+{
+    if (tx->before_count == STORE_BEFORE_MAX)
+        return err_set(err, ERR_LIMIT, "store.after_commit", ARG_INT("max", STORE_BEFORE_MAX), ARG_END);
+    tx->before[tx->before_count].fn = fn;
+    tx->before[tx->before_count++].arg = arg;
+    return ERR_OK;
+}
+
+int64_t tx_serial(const struct tx *tx)
+{
+    return tx->serial;
+}
+
 int tx_writer_slot(const struct tx *tx)
 {
     return tx->write ? tx->conn->slot : -1;
@@ -279,12 +311,23 @@ enum err_code tx_nested(struct tx *tx, store_fn fn, void *arg, struct err *err)
         return tx->failure.code;
     }
     struct after_commit **const after_last = tx->after_last;
+    enum err_code rc = run_before(tx, err);
+    if (rc)
+        return rc;
     const int after_count = tx->after_count, depth = ++tx->savepoints;
     char sql[32];
     (void)snprintf(sql, sizeof sql, "SAVEPOINT n%d", depth);
-    enum err_code rc = tx->store->ops->exec(tx, sql, err);
+    rc = tx->store->ops->exec(tx, sql, err);
     if (!rc) {
         rc = tx_outcome(tx, fn(tx, arg, err), err);
+        if (tx->store->ops->settle) {
+            struct err late = { 0 };
+            const enum err_code posted = tx->store->ops->settle(tx, &late);
+            if (!rc && posted) {
+                rc = posted;
+                *err = late;
+            }
+        }
         (void)snprintf(sql, sizeof sql, rc ? "ROLLBACK TO n%d" : "RELEASE n%d", depth);
         struct err undo = { 0 };
         tx->has_failed = false;                     /* what failed is undone by the rollback */
@@ -293,6 +336,7 @@ enum err_code tx_nested(struct tx *tx, store_fn fn, void *arg, struct err *err)
             *err = tx->failure;
         }
         if (rc) {
+            tx->serial = ++tx->store->serials;
             *after_last = NULL;
             tx->after_last = after_last;
             tx->after_count = after_count;
@@ -457,6 +501,23 @@ void stmt_bind_null(struct stmt *stmt, int index)
     ops_of(stmt)->bind_text(stmt, index, (struct str) { 0 });
 }
 
+static enum err_code may_start(struct stmt *stmt, struct err *err)
+{
+    struct tx *tx = stmt->tx;
+    if (tx->has_failed) {
+        *err = tx->failure;
+        return tx->failure.code;
+    }
+    enum err_code rc = ERR_OK;
+    if (stmt->bind_failed)
+        rc = err_set(err, stmt->bind_failed, "store.parameter", ARG_END);
+    if (!rc)
+        rc = store_injected(tx->store, err);
+    if (!rc)
+        rc = tx_check_deadline(tx, err);
+    return rc ? tx_fail(tx, err) : ERR_OK;
+}
+
 enum err_code stmt_step(struct stmt *stmt, bool *out_row, struct err *err)
 {
     assert(stmt);
@@ -467,20 +528,12 @@ enum err_code stmt_step(struct stmt *stmt, bool *out_row, struct err *err)
         *err = tx->failure;
         return tx->failure.code;
     }
-    enum err_code rc = ERR_OK;
-    if (!stmt->started) {
-        if (stmt->bind_failed)
-            rc = err_set(err, stmt->bind_failed, "store.parameter", ARG_END);
-        if (!rc)
-            rc = store_injected(tx->store, err);
-        if (!rc)
-            rc = tx_check_deadline(tx, err);
-    }
+    enum err_code rc = stmt->started ? ERR_OK : may_start(stmt, err);
+    if (rc)
+        return rc;
     bool row = false;
     stmt->started = true;
-    if (!rc)
-        rc = ops_of(stmt)->step(stmt, &row, err);
-    if (rc)
+    if (ops_of(stmt)->step(stmt, &row, err))
         return tx_fail(tx, err);
     if (!row)
         stmt->started = false;
@@ -498,6 +551,32 @@ enum err_code stmt_run(struct stmt *stmt, int64_t *out_changes, struct err *err)
     if (out_changes)
         *out_changes = ops_of(stmt)->changes(stmt);
     return ERR_OK;
+}
+
+enum err_code stmt_post(struct stmt *stmt, struct err *err)
+{
+    struct tx *tx = stmt->tx;
+    struct err own = { 0 };
+    err = err ? err : &own;
+    if (!ops_of(stmt)->post || stmt->streaming)
+        return stmt_run(stmt, NULL, err);
+    const enum err_code rc = may_start(stmt, err);
+    if (rc)
+        return rc;
+    return ops_of(stmt)->post(stmt, err) ? tx_fail(tx, err) : ERR_OK;
+}
+
+enum err_code tx_settle(struct tx *tx, struct err *err)
+{
+    struct err own = { 0 };
+    err = err ? err : &own;
+    if (tx->has_failed) {
+        *err = tx->failure;
+        return tx->failure.code;
+    }
+    if (!tx->store->ops->settle || !tx->store->ops->settle(tx, err))
+        return ERR_OK;
+    return tx_fail(tx, err);
 }
 
 void stmt_reset(struct stmt *stmt)

@@ -109,6 +109,12 @@ MUST_CHECK enum err_code stmt_step(struct stmt *stmt, bool *out_row, struct err 
 /* Runs a statement to its end, dropping rows; *out_changes (may be NULL) = rows inserted, updated, deleted.
  */
 MUST_CHECK enum err_code stmt_run(struct stmt *stmt, int64_t *out_changes, struct err *err);
+/* Runs a statement whose rows and changes nobody asks for.  On PostgreSQL it travels with the next statement
+ * or the commit, so it costs no round trip; when it fails the tx has failed, and the next call that needs an
+ * answer says so: not for what a caller wants to explain. */
+MUST_CHECK enum err_code stmt_post(struct stmt *stmt, struct err *err);
+/* The outcome of all that was posted so far. */
+MUST_CHECK enum err_code tx_settle(struct tx *tx, struct err *err);
 /* Ready to be run again with the same bindings. */
 void stmt_reset(struct stmt *stmt);
 /* Before the first step: rows are fetched in portions, so that a result of any length needs little memory.
@@ -147,6 +153,13 @@ struct arena *tx_arena(struct tx *tx);
  * registration; never when the tx failed.  It may use tx_arena() memory, not the tx.
  * ERR_LIMIT over 10,000; ERR_NOMEM. */
 MUST_CHECK enum err_code tx_after_commit(struct tx *tx, void (*call)(void *arg), void *arg, struct err *err);
+
+/* `fn` runs once within the tx when its function has ended well, and before the beginning and the end of
+ * every tx_nested(): for a row that would else be written over and over.  ERR_LIMIT over 8 at a time. */
+MUST_CHECK enum err_code tx_before_commit(struct tx *tx, store_fn fn, void *arg, struct err *err);
+/* A number that no other tx of the store has, nor this one after anything in it was undone: what was read
+ * from rows that only this tx may change still holds while it is the same. */
+int64_t tx_serial(const struct tx *tx);
 
 /* Which writer this is, 0 .. writers-1: the slot of its audit chain.  -1 in a read. */
 int tx_writer_slot(const struct tx *tx);

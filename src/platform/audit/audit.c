@@ -15,12 +15,20 @@ struct read_node {
     struct read_node *next;
 };
 
+/* Where the chain of a writer stands within the tx that has that serial; only that tx's thread looks here. */
+struct head {
+    int64_t tx_serial, chain, seq;
+    bool waits; /* to be written back */
+    char hash[DIGEST_HEX_SIZE];
+};
+
 struct audit {
     struct store *store;
     struct ids *ids;
     const struct key_ring *keys;
     int node;
-    pthread_mutex_t lock; /* of the batch of reads */
+    struct head heads[SLOTS_MAX]; /* by writer slot */
+    pthread_mutex_t lock;         /* of the batch of reads */
     struct arena *arena;
     struct read_node *first, **last;
     int waiting;
@@ -53,32 +61,41 @@ void audit_free(struct audit *audit)
     mem_free(audit);
 }
 
-/* The head of the chain of this tx: 0 and "" when it has no line yet. */
-static enum err_code head_get(struct tx *tx, int64_t chain, int64_t *out_seq, char out_hash[DIGEST_HEX_SIZE],
-                              struct err *err)
+static enum err_code head_put(struct tx *tx, void *arg, struct err *err)
 {
+    struct head *head = arg;
+    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
+    head->waits = false;
+    if (tx_prepare(tx, SQL_HEAD_PUT, &stmt, err))
+        return err->code;
+    stmt_bind_i64(stmt, 1, head->chain);
+    stmt_bind_i64(stmt, 2, head->seq);
+    stmt_bind_text(stmt, 3, str_from(head->hash));
+    return stmt_post(stmt, err);
+}
+
+/* The head of the chain, read once in a tx: seq 0 and "" when there is no line yet.  It is written back once
+ * at the end of the tx: a row written for each line would leave a version of itself for each. */
+static enum err_code head_get(struct audit *audit, struct tx *tx, struct head **out, struct err *err)
+{
+    struct head *head = &audit->heads[tx_writer_slot(tx)];
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     bool row = false;
+    *out = head;
+    if (head->tx_serial == tx_serial(tx))
+        return ERR_OK;
+    const int64_t chain = (int64_t)audit->node * SLOTS_MAX + tx_writer_slot(tx);
+    *head = (struct head) { .chain = chain };
     if (tx_prepare(tx, SQL_HEAD_GET, &stmt, err))
         return err->code;
     stmt_bind_i64(stmt, 1, chain);
     if (stmt_step(stmt, &row, err))
         return err->code;
-    *out_seq = row ? stmt_i64(stmt, 0) : 0;
-    (void)snprintf(out_hash, DIGEST_HEX_SIZE, "%.*s", row ? (int)stmt_text(stmt, 1).len : 0,
+    head->seq = row ? stmt_i64(stmt, 0) : 0;
+    (void)snprintf(head->hash, sizeof head->hash, "%.*s", row ? (int)stmt_text(stmt, 1).len : 0,
                    row ? stmt_text(stmt, 1).ptr : "");
+    head->tx_serial = tx_serial(tx);
     return ERR_OK;
-}
-
-static enum err_code head_put(struct tx *tx, int64_t chain, int64_t seq, const char *hash, struct err *err)
-{
-    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    if (tx_prepare(tx, SQL_HEAD_PUT, &stmt, err))
-        return err->code;
-    stmt_bind_i64(stmt, 1, chain);
-    stmt_bind_i64(stmt, 2, seq);
-    stmt_bind_text(stmt, 3, str_from(hash));
-    return stmt_run(stmt, NULL, err);
 }
 
 static enum err_code line_add(struct tx *tx, const struct audit_content *content, const char *hash,
@@ -103,7 +120,7 @@ static enum err_code line_add(struct tx *tx, const struct audit_content *content
     for (int i = 5; i < AUDIT_TEXTS; i++) /* object_name before after detail */
         stmt_bind_text(stmt, 7 + i, texts[i]);
     stmt_bind_text(stmt, 16, str_from(hash));
-    return stmt_run(stmt, NULL, err);
+    return stmt_post(stmt, err);
 }
 
 /* What is too long keeps its length and digest, so that it can still be compared. */
@@ -125,7 +142,6 @@ static enum err_code write_line(struct audit *audit, struct tx *tx, const struct
     struct audit_content content = {
         .id = ids_next(audit->ids),
         .at = at,
-        .chain = (int64_t)audit->node * SLOTS_MAX + tx_writer_slot(tx),
         .user_id = line->user_id,
         .object_id = line->object_id,
         .texts = { line->user_name, line->remote, line->request_id, str_from(line->action), line->object_type,
@@ -135,13 +151,20 @@ static enum err_code write_line(struct audit *audit, struct tx *tx, const struct
     for (int i = 6; i < AUDIT_TEXTS; i++)
         if (!content.texts[i].ptr)
             return err_nomem(err);
-    char before[DIGEST_HEX_SIZE], hash[DIGEST_HEX_SIZE];
-    if (head_get(tx, content.chain, &content.seq, before, err))
+    struct head *head = NULL;
+    char hash[DIGEST_HEX_SIZE];
+    if (head_get(audit, tx, &head, err))
         return err->code;
-    content.seq++;
-    if (audit_line_digest(str_from(before), &content, hash, err) || line_add(tx, &content, hash, err))
+    content.chain = head->chain;
+    content.seq = head->seq + 1;
+    if (audit_line_digest(str_from(head->hash), &content, hash, err) || line_add(tx, &content, hash, err))
         return err->code;
-    return head_put(tx, content.chain, content.seq, hash, err);
+    head->seq = content.seq;
+    memcpy(head->hash, hash, sizeof hash);
+    if (head->waits)
+        return ERR_OK;
+    head->waits = true;
+    return tx_before_commit(tx, head_put, head, err);
 }
 
 enum err_code audit_write(struct audit *audit, struct tx *tx, const struct audit_line *line, struct err *err)

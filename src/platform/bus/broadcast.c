@@ -58,7 +58,7 @@ static enum err_code follow_fn(struct tx *tx, void *arg, struct err *err)
     if (!rc)
         rc = tx_prepare(tx, SQL_BROADCAST_FROM, &stmt, err);
     if (!rc)
-        stmt_bind_i64(stmt, 1, broadcast->from);
+        stmt_bind_i64(stmt, 1, broadcast->from), stmt_bind_i64(stmt, 2, broadcast->origin);
     while (!rc && !(rc = stmt_step(stmt, &row, err)) && row && heard->count < 1000) {
         const int64_t id = stmt_i64(stmt, 0);
         if (was_seen(broadcast, id))
@@ -73,7 +73,7 @@ static enum err_code follow_fn(struct tx *tx, void *arg, struct err *err)
             memmove(broadcast->seen, broadcast->seen + SEEN_MAX / 2, sizeof broadcast->seen / 2);
         }
         broadcast->seen[broadcast->seen_count++] = id;
-        heard->count += stmt_i64(stmt, 1) != broadcast->origin;
+        heard->count++;
     }
     stmt_free(stmt);
     return rc;
@@ -209,7 +209,7 @@ enum err_code broadcast_add(struct broadcast *broadcast, struct tx *tx, const st
             stmt_bind_text(stmt, 3, event->topic);
             stmt_bind_i64(stmt, 4, event->subject_id);
             stmt_bind_text(stmt, 5, event->json);
-            rc = stmt_run(stmt, NULL, err);
+            rc = stmt_post(stmt, err);
         }
         stmt_free(stmt);
         if (rc)

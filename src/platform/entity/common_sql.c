@@ -70,7 +70,7 @@ enum err_code common_put(struct tx *tx, const struct entity_type *type, int64_t 
     const int count = is_case ? 8 : 6;
     for (int i = 0; i < count; i++)
         bind_field(stmt, i + 3, type, values, is_case ? cases[i] : subject[i]);
-    return stmt_run(stmt, NULL, err);
+    return stmt_post(stmt, err);
 }
 
 enum err_code common_delete(struct tx *tx, const struct entity_type *type, int64_t id, struct err *err)
@@ -105,7 +105,7 @@ enum err_code history_add(const struct entity_call *call, struct tx *tx, const s
         stmt_bind_i64(stmt, 6, call->who->user_id);
     stmt_bind_text(stmt, 7, str_from(action));
     stmt_bind_text(stmt, 8, changes);
-    return stmt_run(stmt, NULL, err);
+    return stmt_post(stmt, err);
 }
 
 /* ---- numbers ---- */
@@ -214,13 +214,22 @@ static enum err_code there(struct tx *tx, const char *sql, struct str table, str
 static enum err_code check_reference(struct checking *c, const struct shape *shape, int64_t id,
                                      struct err *err)
 {
-    bool found = false;
-    const enum err_code rc =
-        c->limited && reference_limited(c->call, shape)
-            ? reference_reached(c->call, c->tx, shape, id, &found, err)
-            : there(c->tx, SQL_THERE, ref_table(shape), (struct str) { 0 }, id, &found, err);
+    const struct str table = ref_table(shape);
+    const bool limited = c->limited && reference_limited(c->call, shape);
+    struct bulk *bulk = limited ? NULL : c->call->bulk;
+    const size_t slot = ((uint64_t)id * UINT64_C(0x9e3779b97f4a7c15)) >> 54;
+    bool found = bulk && bulk->there[slot].id == id && bulk->there[slot].table == table.ptr;
+    enum err_code rc = ERR_OK;
+    if (limited)
+        rc = reference_reached(c->call, c->tx, shape, id, &found, err);
+    else if (!found)
+        rc = there(c->tx, SQL_THERE, table, (struct str) { 0 }, id, &found, err);
     if (!rc && !found)
         fault(c, "entity.reference", shape->ref);
+    if (!rc && found && bulk) {
+        bulk->there[slot].id = id;
+        bulk->there[slot].table = table.ptr;
+    }
     return rc;
 }
 

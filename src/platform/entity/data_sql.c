@@ -74,7 +74,7 @@ enum err_code pack_record_put(struct tx *tx, int64_t id, struct str pack, int64_
     stmt_bind_i64(stmt, 1, id);
     stmt_bind_text(stmt, 2, pack);
     stmt_bind_i64(stmt, 3, version);
-    return stmt_run(stmt, NULL, err);
+    return stmt_post(stmt, err);
 }
 
 enum err_code pack_record_edited(struct tx *tx, const struct entity_type *type, int64_t id, bool *out,

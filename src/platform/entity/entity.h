@@ -24,6 +24,7 @@ struct broadcast;
 struct audit;
 struct key_ring;
 struct reseal_counts;
+struct bulk;
 struct entity;
 
 struct entity_config {
@@ -74,6 +75,7 @@ struct entity_call {
     bool labels;                   /* answers carry "_labels": titles of codes and references */
     bool quiet;                    /* no event for each record (large imports) */
     struct str remote, request_id; /* for the audit; may be empty */
+    struct bulk *bulk;             /* of an import; NULL for everybody else */
 };
 
 /* Creates a record within `tx`.  `fields` is borrowed.

@@ -17,6 +17,7 @@ struct importing {
     const struct csv_record *row;
     bool careful; /* each row in a savepoint of its own */
     bool faulty;  /* a row was refused without one: all of it must run again */
+    struct bulk bulk;
 };
 
 /* ---- faults, with line and column ---- */
@@ -101,13 +102,24 @@ static enum err_code reference_json(struct importing *m, const struct shape *sha
                                     int column, json_t **out, struct err *err)
 {
     int64_t id = 0;
-    bool found = false;
     char text[24];
-    enum err_code rc = reference_find(m->tx, shape, key, &id, &found, err);
-    if (!rc && found && reference_limited(&m->call, shape))
+    const bool limited = reference_limited(&m->call, shape), memo = m->call.bulk && !limited;
+    const size_t slot = str_hash(key) % BULK_KNOWN;
+    bool found = memo && m->bulk.keys[slot].shape == shape && str_eq(str_from(m->bulk.keys[slot].key), key);
+    enum err_code rc = ERR_OK;
+    if (found)
+        id = m->bulk.keys[slot].id;
+    else
+        rc = reference_find(m->tx, shape, key, &id, &found, err);
+    if (!rc && found && limited)
         rc = reference_reached(&m->call, m->tx, shape, id, &found, err);
     if (rc)
         return rc;
+    if (found && memo && key.len < sizeof m->bulk.keys[slot].key) {
+        m->bulk.keys[slot].shape = shape;
+        m->bulk.keys[slot].id = id;
+        (void)snprintf(m->bulk.keys[slot].key, sizeof m->bulk.keys[slot].key, "%.*s", STR_ARG(key));
+    }
     if (!found) {
         fault(m, column, "entity.no_reference", key);
         *out = json_null();
@@ -341,9 +353,13 @@ static enum err_code import_fn(struct tx *tx, void *arg, struct err *err)
     m->tx = tx;
     m->call.findings->count = m->call.findings->more = 0; /* it may run twice */
     m->faulty = false;
+    memset(&m->bulk, 0, sizeof m->bulk);
+    m->call.bulk = m->careful ? NULL : &m->bulk;
     import->rows = import->created = import->updated = import->unchanged = 0;
     enum err_code rc = row ? import_rows(m, row, err) : err_nomem(err);
     mem_free(row);
+    if (!rc && m->call.bulk)
+        rc = tx_settle(tx, err);
     if (!rc && m->call.findings->count) {
         if (err)
             *err = m->call.findings->items[0];
@@ -375,8 +391,10 @@ enum err_code entity_import(const struct entity_call *call, const struct entity_
     enum err_code rc = call_may(call, type, "import", err);
     if (!rc)
         rc = store_write(call->entity->config.store, import_fn, m, err);
-    if (rc && m->faulty && is_fault(rc)) { /* again, to tell every fault there is */
+    /* again, to tell every fault there is; that of a posted row came with no finding */
+    if (is_fault(rc) && (m->faulty || !m->call.findings->count)) {
         m->careful = true;
+        m->call.bulk = NULL;
         rc = store_write(call->entity->config.store, import_fn, m, err);
     }
     if (rc == ERR_CANCELLED && import->dry_run)

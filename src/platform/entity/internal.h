@@ -85,6 +85,21 @@ MUST_CHECK enum err_code row_insert(struct write *w, struct err *err);
 MUST_CHECK enum err_code row_update(struct write *w, struct err *err);
 MUST_CHECK enum err_code row_delete(struct write *w, struct err *err);
 
+/* Many records in one transaction that fails as a whole: rows are posted, and a reference that was found once
+ * is not looked for again. */
+#define BULK_KNOWN 1024
+struct bulk {
+    struct {
+        const char *table;
+        int64_t id;
+    } there[BULK_KNOWN]; /* by hash; the newer one stays */
+    struct {
+        const struct shape *shape;
+        char key[48];
+        int64_t id;
+    } keys[BULK_KNOWN];
+};
+
 /* ---- who ---- */
 
 bool call_is_engine(const struct entity_call *call);

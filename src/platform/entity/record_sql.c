@@ -280,6 +280,8 @@ enum err_code row_insert(struct write *w, struct err *err)
         return rc;
     for (int i = 0; i < w->type->fields_count; i++)
         stmt_bind_value(stmt, i + 1, &w->type->fields[i], &values[i]);
+    if (w->call->bulk) /* where it fails all of it runs again, and explains */
+        return stmt_post(stmt, err);
     return explain_duplicate(w->type, stmt_run(stmt, NULL, err), err);
 }
 
