@@ -137,6 +137,14 @@ static enum err_code compile_part(struct compiler *compiler, const struct dmn_ex
     return expr ? compile_expr(compiler, expr, out) : ERR_OK;
 }
 
+/* A function may call itself by the name of its entry. */
+static bool is_function(const struct dmn_expr *expr)
+{
+    return expr &&
+           (expr->kind == DMN_EXPR_FUNCTION ||
+            (expr->kind == DMN_EXPR_LITERAL && str_starts(str_trim(expr->text.text), STR("function"))));
+}
+
 static enum err_code compile_context(struct compiler *compiler, const struct dmn_expr *expr,
                                      struct code *code)
 {
@@ -149,10 +157,15 @@ static enum err_code compile_context(struct compiler *compiler, const struct dmn
     code->slot = names;
     for (int i = 0; i < expr->entry_count && rc == ERR_OK; i++) {
         const struct dmn_variable *variable = &expr->entries[i].variable;
-        int slot;
-        rc = compile_part(compiler, expr->entries[i].expr, &code->parts[i]);
+        int slot = -1;
+        if (variable->name.len > 0 && is_function(expr->entries[i].expr))
+            rc = compiler_name(compiler, variable->name, NULL, &slot);
+        if (rc == ERR_OK)
+            rc = compile_part(compiler, expr->entries[i].expr, &code->parts[i]);
         if (rc)
             break;
+        if (slot >= 0)
+            code->parts[i]->own_slot = slot;
         code->types[i] = dmn_type_of(compiler, variable->type_ref, variable->line, variable->id);
         const struct feel_type *known = code->types[i]   ? code->types[i]
                                         : code->parts[i] ? code->parts[i]->known
@@ -163,7 +176,12 @@ static enum err_code compile_context(struct compiler *compiler, const struct dmn
             continue;
         }
         code->params[code->param_count++] = (struct feel_type_field) { variable->name, known };
-        rc = compiler_name(compiler, variable->name, known, &slot);
+        if (slot < 0) {
+            rc = compiler_name(compiler, variable->name, known, &slot);
+        } else {
+            compiler->names[slot].type = known;
+            compiler->scope = NULL;
+        }
     }
     compiler_leave(compiler, names);
     if (rc == ERR_OK && code->param_count == expr->entry_count) { /* no result entry: the context itself */
@@ -239,13 +257,14 @@ static enum err_code compile_invocation(struct compiler *compiler, const struct 
     code->types = arena_alloc(compiler->arena, (size_t)expr->entry_count + 1, sizeof(struct feel_type *));
     if (rc || !code->types)
         return err_nomem(compiler->err);
-    rc = compile_expr(compiler, expr->items[0], &code->parts[0]);
+    rc = compile_part(compiler, expr->items[0], &code->parts[0]);
     for (int i = 0; i < expr->entry_count && rc == ERR_OK; i++) {
         const struct dmn_variable *param = &expr->entries[i].variable;
         code->types[i] = dmn_type_of(compiler, param->type_ref, param->line, param->id);
         rc = compile_part(compiler, expr->entries[i].expr, &code->parts[i + 1]);
     }
-    if (rc == ERR_OK && code->parts[0]->known && code->parts[0]->known->kind == FEEL_T_FUNCTION)
+    if (rc == ERR_OK && code->parts[0] && code->parts[0]->known &&
+        code->parts[0]->known->kind == FEEL_T_FUNCTION)
         code->known = code->parts[0]->known->element;
     return rc;
 }
@@ -356,6 +375,7 @@ static enum err_code compile_expr(struct compiler *compiler, const struct dmn_ex
     code->kind = expr->kind;
     code->expr = expr;
     code->node = compiler->node;
+    code->own_slot = -1;
     const enum err_code rc = COMPILE[expr->kind](compiler, expr, code); /* depth: bounded by the reader */
     if (rc)
         return rc;
@@ -497,6 +517,7 @@ static enum err_code compile_bkm(struct compiler *compiler, struct node *node)
     if (!node->code)
         return err_nomem(compiler->err);
     node->code->kind = DMN_EXPR_FUNCTION;
+    node->code->own_slot = -1;
     node->code->expr = expr;
     node->code->node = node;
     rc = compile_function(compiler, &empty, node->code);

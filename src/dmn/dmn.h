@@ -1,4 +1,4 @@
-/* dmn.h - decision models of DMN 1.2 to 1.5: files -> model -> values.
+/* dmn.h - decision models of DMN 1.1 to 1.5: files -> model -> values.
  *
  *     dmn_load(sources, 1, &model, err);                       // every expression is compiled once
  *     decision = dmn_find(model, DMN_DECISION, STR("Approval"));

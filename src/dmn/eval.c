@@ -65,8 +65,14 @@ static enum err_code part(struct run *run, const struct code *code, struct feel_
 static enum err_code eval_literal(struct run *run, const struct code *code, struct feel_value *slots,
                                   struct feel_value *out)
 {
-    if (code->program)
-        return feel_evaluate(code->program, run->ev, slots, out, NULL);
+    if (code->program) {
+        if (code->own_slot >= 0)
+            slots[code->own_slot] = feel_null();
+        const enum err_code rc = feel_evaluate(code->program, run->ev, slots, out, NULL);
+        if (rc == ERR_OK && code->own_slot >= 0)
+            feel_function_own(out, (size_t)code->own_slot);
+        return rc;
+    }
     if (code->broken)
         feel_warn(run->ev, "dmn.broken", code->node->element->name);
     return ERR_OK;
@@ -189,10 +195,13 @@ static enum err_code eval_function(struct run *run, const struct code *code, str
     if (code->slot > 0)
         memcpy(copy, slots, (size_t)code->slot * sizeof(*copy));
     *closure = (struct closure) { code, copy };
-    return feel_function_native(run->ev->arena, STR(""), code->params, (size_t)code->param_count,
-                                code->known && code->known->kind == FEEL_T_FUNCTION ? code->known->element
-                                                                                    : NULL,
-                                closure_call, closure, out, NULL);
+    const enum err_code rc = feel_function_native(
+        run->ev->arena, STR(""), code->params, (size_t)code->param_count,
+        code->known && code->known->kind == FEEL_T_FUNCTION ? code->known->element : NULL, closure_call,
+        closure, out, NULL);
+    if (rc == ERR_OK && code->own_slot >= 0)
+        copy[code->own_slot] = *out;
+    return rc;
 }
 
 static enum err_code eval_invocation(struct run *run, const struct code *code, struct feel_value *slots,

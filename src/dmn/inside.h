@@ -21,6 +21,7 @@ struct code {
     bool broken;                        /* its text did not compile: null with a warning */
     int slot;            /* CONTEXT first entry, FUNCTION first parameter, FILTER `item`, FOR ... */
     int slot_count;      /* FUNCTION: slots of the body's array */
+    int own_slot;        /* of the context entry whose function this is, so that it may call itself; -1 */
     struct code **parts; /* entries, items, cells, parts; NULL where the file has nothing */
     int part_count;
     const struct feel_type **types; /* CONTEXT, INVOCATION: declared type of each entry */

@@ -11,7 +11,7 @@
 #define DMN_DEPTH_MAX 200                /* of elements, and so of boxed expressions */
 #define DMN_NODES_MAX 2000000
 
-enum dmn_version { DMN_1_2, DMN_1_3, DMN_1_4, DMN_1_5 };
+enum dmn_version { DMN_1_1, DMN_1_2, DMN_1_3, DMN_1_4, DMN_1_5 };
 
 /* A FEEL text, the id of the element that holds it (a cell, a clause) and where it stands. */
 struct dmn_text {
@@ -160,7 +160,7 @@ struct dmn_file {
 /* Reads one file into `arena`.
  *
  * ERR_OK           *out_file is set.
- * ERR_INVALID      not XML, not DMN 1.2 to 1.5, or against its schema; err->at has the line.
+ * ERR_INVALID      not XML, not DMN 1.1 to 1.5, or against its schema; err->at has the line.
  * ERR_UNSUPPORTED  something this engine does not execute; err names the element.
  * ERR_LIMIT        larger or deeper than allowed.   ERR_NOMEM. */
 MUST_CHECK enum err_code dmn_read(struct arena *arena, struct str text, const struct dmn_file **out_file,

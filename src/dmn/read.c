@@ -7,6 +7,7 @@
 
 struct reader {
     struct arena *arena;
+    const struct xml_node *root;
     struct str ns; /* of the MODEL elements */
     struct err *err;
     int depth;
@@ -19,6 +20,7 @@ static enum err_code read_item(struct reader *reader, const struct xml_node *nod
 
 /* clang-format off */
 static const struct { const char *ns; enum dmn_version version; } NAMESPACES[] = {
+    { "http://www.omg.org/spec/DMN/20151101/dmn.xsd", DMN_1_1 },
     { "http://www.omg.org/spec/DMN/20180521/MODEL/",  DMN_1_2 },
     { "https://www.omg.org/spec/DMN/20191111/MODEL/", DMN_1_3 },
     { "https://www.omg.org/spec/DMN/20211108/MODEL/", DMN_1_4 },
@@ -28,7 +30,7 @@ static const struct { const char *ns; enum dmn_version version; } NAMESPACES[] =
 static const char *const FEEL_LANGUAGES[] = {
     "http://www.omg.org/spec/DMN/20180521/FEEL/",  "https://www.omg.org/spec/DMN/20191111/FEEL/",
     "https://www.omg.org/spec/DMN/20211108/FEEL/", "https://www.omg.org/spec/DMN/20230324/FEEL/",
-    "http://www.omg.org/spec/FEEL/20140401", "feel", "FEEL",
+    "http://www.omg.org/spec/FEEL/20140401",       "feel", "FEEL",
 };
 
 static const char *const ELEMENT_NAMES[DMN_ELEMENT__COUNT] = {
@@ -154,20 +156,55 @@ static enum err_code check_language(struct reader *reader, const struct xml_node
     return err_at(reader->err, node->line, 0);
 }
 
-/* DMN 1.1 wrote types as "feel:string"; such a prefix is dropped, "model.tType" stays. */
-static struct str type_ref(struct str text)
+/* The namespace that a prefix stands for at this node; ptr is NULL when it is not declared. */
+static struct str prefix_ns(const struct xml_node *node, struct str prefix)
 {
-    text = str_trim(text);
-    if (str_starts(text, STR("feel:")))
-        return str_slice(text, 5, text.len);
-    return text;
+    for (; node; node = node->parent)
+        for (const struct xml_attr *a = node->attrs; a; a = a->next)
+            if (str_eq(a->ns, STR(XML_NS_XMLNS)) && str_eq(a->name, prefix))
+                return a->value;
+    return (struct str) { 0 };
 }
 
-static struct dmn_variable variable_of(const struct xml_node *node)
+/* The name of the import of that namespace; ptr is NULL when there is none. */
+static struct str import_name(const struct reader *reader, struct str ns)
+{
+    for (const struct xml_node *child = reader->root->first; child; child = child->next)
+        if (is(reader, child, "import") && str_eq(attr(child, "namespace"), ns))
+            return attr(child, "name");
+    return (struct str) { 0 };
+}
+
+/* A type is "string" or "model.tType"; DMN 1.1 and 1.2 wrote a qualified name, "feel:string" or "ns1:tType",
+ * whose prefix means the language, this file or an import. */
+static struct str type_ref(struct reader *reader, const struct xml_node *node, struct str text)
+{
+    text = str_trim(text);
+    const ptrdiff_t colon = str_find(text, STR(":"));
+    if (colon <= 0)
+        return text;
+    const struct str prefix = str_slice(text, 0, (size_t)colon);
+    const struct str local = str_slice(text, (size_t)colon + 1, text.len);
+    const struct str ns = prefix_ns(node, prefix);
+    if (!ns.ptr)
+        return str_eq(prefix, STR("feel")) ? local : text;
+    const struct str import = import_name(reader, ns);
+    if (!import.ptr || import.len == 0)
+        return local;
+    const struct str name = arena_printf(reader->arena, "%.*s.%.*s", STR_ARG(import), STR_ARG(local));
+    return name.ptr ? name : local;
+}
+
+static struct str type_attr(struct reader *reader, const struct xml_node *node)
+{
+    return type_ref(reader, node, attr(node, "typeRef"));
+}
+
+static struct dmn_variable variable_of(struct reader *reader, const struct xml_node *node)
 {
     return (struct dmn_variable) { .id = attr(node, "id"),
                                    .name = attr(node, "name"),
-                                   .type_ref = type_ref(attr(node, "typeRef")),
+                                   .type_ref = type_attr(reader, node),
                                    .line = node->line };
 }
 
@@ -230,7 +267,7 @@ static enum err_code read_context(struct reader *reader, const struct xml_node *
          child = xml_sibling(child, "contextEntry")) {
         struct dmn_entry *entry = &expr->entries[expr->entry_count++];
         const struct xml_node *variable = xml_child(child, "variable");
-        entry->variable = variable_of(variable ? variable : child);
+        entry->variable = variable_of(reader, variable ? variable : child);
         if (!variable) {
             entry->variable.name = STR("");
             entry->variable.type_ref = STR("");
@@ -276,7 +313,7 @@ static enum err_code read_relation(struct reader *reader, const struct xml_node 
         return err_nomem(reader->err);
     for (const struct xml_node *child = xml_child(node, "column"); child;
          child = xml_sibling(child, "column"))
-        expr->columns[expr->column_count++] = variable_of(child);
+        expr->columns[expr->column_count++] = variable_of(reader, child);
     for (const struct xml_node *child = xml_child(node, "row"); child; child = xml_sibling(child, "row")) {
         struct dmn_expr row = { 0 };
         const enum err_code rc = read_list(reader, child, &row);
@@ -305,7 +342,7 @@ static enum err_code read_function(struct reader *reader, const struct xml_node 
         return ERR_NOMEM;
     for (const struct xml_node *child = xml_child(node, "formalParameter"); child;
          child = xml_sibling(child, "formalParameter")) {
-        expr->columns[expr->column_count++] = variable_of(child);
+        expr->columns[expr->column_count++] = variable_of(reader, child);
         if (expr->columns[expr->column_count - 1].name.len == 0)
             return missing(reader, child, "name");
     }
@@ -324,16 +361,14 @@ static enum err_code read_invocation(struct reader *reader, const struct xml_nod
     enum err_code rc = only_expr(reader, node, outer, &expr->items[0]);
     if (rc)
         return rc;
-    if (!expr->items[0])
-        return missing(reader, node, "expression");
-    expr->item_count = 1;
+    expr->item_count = 1; /* NULL: it calls nothing, and gives null */
     for (const struct xml_node *child = xml_child(node, "binding"); child;
          child = xml_sibling(child, "binding")) {
         const struct xml_node *parameter = xml_child(child, "parameter");
         if (!parameter)
             return missing(reader, child, "parameter");
         struct dmn_entry *entry = &expr->entries[expr->entry_count++];
-        entry->variable = variable_of(parameter);
+        entry->variable = variable_of(reader, parameter);
         rc = only_expr(reader, child, inner, &entry->expr);
         if (rc)
             return rc;
@@ -399,17 +434,17 @@ static enum err_code read_clauses(struct reader *reader, const struct xml_node *
             struct dmn_input *input = &table->inputs[table->input_count++];
             *input = (struct dmn_input) { .id = attr(child, "id"),
                                           .label = attr(child, "label"),
-                                          .type_ref = type_ref(expr ? attr(expr, "typeRef") : STR("")),
+                                          .type_ref = expr ? type_attr(reader, expr) : STR(""),
                                           .expr = text_of(expr),
                                           .values = text_of(xml_child(child, "inputValues")),
                                           .line = child->line };
-            rc = expr ? check_language(reader, expr) : missing(reader, child, "inputExpression");
+            rc = expr ? check_language(reader, expr) : ERR_OK;
         } else if (is(reader, child, "output")) {
             table->outputs[table->output_count++] =
                 (struct dmn_output) { .id = attr(child, "id"),
                                       .label = attr(child, "label"),
                                       .name = attr(child, "name"),
-                                      .type_ref = type_ref(attr(child, "typeRef")),
+                                      .type_ref = type_attr(reader, child),
                                       .values = text_of(xml_child(child, "outputValues")),
                                       .fallback = text_of(xml_child(child, "defaultOutputEntry")),
                                       .line = child->line };
@@ -514,7 +549,7 @@ static enum err_code read_expr(struct reader *reader, const struct xml_node *nod
         return err_nomem(reader->err);
     expr->kind = (enum dmn_expr_kind)kind;
     expr->id = attr(node, "id");
-    expr->type_ref = type_ref(attr(node, "typeRef"));
+    expr->type_ref = type_attr(reader, node);
     expr->line = node->line;
     const enum err_code rc = READERS[kind](reader, node, expr); /* depth: bounded by xml_read() */
     if (rc == ERR_OK)
@@ -599,7 +634,7 @@ static enum err_code read_encapsulated(struct reader *reader, const struct xml_n
         return err_nomem(reader->err);
     expr->kind = DMN_EXPR_FUNCTION;
     expr->id = attr(logic, "id");
-    expr->type_ref = type_ref(attr(logic, "typeRef"));
+    expr->type_ref = type_attr(reader, logic);
     expr->line = logic->line;
     element->expr = expr;
     return read_function(reader, logic, expr);
@@ -645,7 +680,7 @@ static enum err_code read_element(struct reader *reader, const struct xml_node *
     element->answers = (text = xml_child(node, "allowedAnswers")) ? text->text : STR("");
     if (element->name.len == 0 && kind != DMN_SOURCE)
         return missing(reader, node, "name");
-    element->variable = variable_of(variable ? variable : node);
+    element->variable = variable_of(reader, variable ? variable : node);
     if (element->variable.name.len == 0)
         element->variable.name = element->name;
     if (!variable)
@@ -696,7 +731,7 @@ static enum err_code read_item(struct reader *reader, const struct xml_node *nod
     item->name = attr(node, "name");
     item->label = attr(node, "label");
     item->line = node->line;
-    item->type_ref = type_ref(type ? type->text : attr(node, "typeRef"));
+    item->type_ref = type ? type_ref(reader, type, type->text) : type_attr(reader, node);
     item->is_collection = str_eq(collection, STR("true")) || str_eq(collection, STR("1"));
     item->allowed = text_of(xml_child(node, "allowedValues"));
     item->constraint = text_of(xml_child(node, "typeConstraint"));
@@ -705,7 +740,7 @@ static enum err_code read_item(struct reader *reader, const struct xml_node *nod
         return missing(reader, node, "name");
     if (function) {
         item->is_function = true;
-        item->output_type_ref = type_ref(attr(function, "outputTypeRef"));
+        item->output_type_ref = type_ref(reader, function, attr(function, "outputTypeRef"));
         return read_components(reader, function, "parameters", item);
     }
     return read_components(reader, node, "itemComponent", item);
@@ -761,6 +796,7 @@ static enum err_code read_definitions(struct reader *reader, const struct xml_no
     }
     file->version = NAMESPACES[version].version;
     reader->ns = root->ns;
+    reader->root = root;
     file->id = attr(root, "id");
     file->name = attr(root, "name");
     file->ns = attr(root, "namespace");

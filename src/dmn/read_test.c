@@ -133,7 +133,7 @@ static void test_refused(void **state)
         const char *id, *arg;
     } cases[] = {
         { "<a/>", ERR_INVALID, "dmn.not_dmn", "a" },
-        { "<definitions xmlns='http://www.omg.org/spec/DMN/20151101/dmn.xsd'/>", ERR_INVALID, "dmn.not_dmn",
+        { "<definitions xmlns='http://www.omg.org/spec/DMN/20130901'/>", ERR_INVALID, "dmn.not_dmn",
           "definitions" },
         { "<!DOCTYPE x><definitions/>", ERR_INVALID, "xml.dtd", NULL },
         { HEAD "<decision name='d'><functionDefinition kind='Java'/></decision>" TAIL, ERR_UNSUPPORTED,

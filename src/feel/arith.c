@@ -317,9 +317,13 @@ static bool range_property(const struct feel_range *range, struct str name, stru
     return true;
 }
 
-static bool list_property(struct feel_eval *ev, const struct feel_list *list, struct str name,
+#define LISTS_DEPTH_MAX 500
+
+static bool list_property(struct feel_eval *ev, const struct feel_list *list, struct str name, int depth,
                           struct feel_value *out)
 {
+    if (depth > LISTS_DEPTH_MAX)
+        return false;
     struct feel_value *items = ev_alloc(ev, list->count, sizeof *items);
     if (!items)
         return false;
@@ -330,7 +334,8 @@ static bool list_property(struct feel_eval *ev, const struct feel_list *list, st
         const struct feel_value *entry = feel_context_get(item, name);
         if (entry)
             items[i] = *entry;
-        else if (item->kind == FEEL_LIST || !value_path(ev, item, name, &items[i]))
+        else if (item->kind == FEEL_LIST ? !list_property(ev, &item->list, name, depth + 1, &items[i])
+                                         : !value_path(ev, item, name, &items[i]))
             items[i] = feel_null();
     }
     *out = feel_list(items, list->count);
@@ -347,7 +352,7 @@ bool value_path(struct feel_eval *ev, const struct feel_value *value, struct str
         return entry != NULL;
     }
     case FEEL_LIST:
-        return list_property(ev, &value->list, name, out);
+        return list_property(ev, &value->list, name, 0, out);
     case FEEL_DATE:
         return date_property(value->date, name, out);
     case FEEL_TIME:

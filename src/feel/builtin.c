@@ -10,7 +10,7 @@
 /* clang-format off */
 #define T(kind) FEEL_T_##kind
 static const struct builtin TABLE[] = { /* sorted by name */
-    { "abs", fn_abs, 1, 1, "a", "n: number | number: number | n: duration", "number", "number", T(ANY), true },
+    { "abs", fn_abs, 1, 1, "a", "n: number | n: duration", "number", "number", T(ANY), true },
     { "after", fn_after, 2, 2, "aa", "point1: point, point2: point | point: point, range: range | range: range, point: point | range1: range, range2: range", "boolean", "range", T(BOOLEAN), true },
     { "all", fn_all, 1, -1, "v", "list: list | b: boolean ...", "boolean", "list", T(BOOLEAN), true },
     { "any", fn_any, 1, -1, "v", "list: list | b: boolean ...", "boolean", "list", T(BOOLEAN), true },

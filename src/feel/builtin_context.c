@@ -80,7 +80,7 @@ BUILTIN(fn_context)
     *out = feel_context(c.entries, c.count);
 }
 
-/* Sets the value under a path of keys, making contexts on the way. */
+/* Sets the value under a path of keys; all but the last must lead to a context. */
 static bool put_path(struct feel_eval *ev, const struct feel_value *context, const struct feel_value *keys,
                      size_t count, const struct feel_value *value, struct feel_value *out)
 {
@@ -90,10 +90,7 @@ static bool put_path(struct feel_eval *ev, const struct feel_value *context, con
         return false;
     if (count > 1) {
         const struct feel_value *below = feel_context_get(context, keys->string);
-        const struct feel_value empty = feel_context(NULL, 0);
-        if (below && below->kind != FEEL_CONTEXT)
-            return false;
-        if (!put_path(ev, below ? below : &empty, keys + 1, count - 1, value, &inner))
+        if (!below || below->kind != FEEL_CONTEXT || !put_path(ev, below, keys + 1, count - 1, value, &inner))
             return false;
     }
     if (!put(ev, &c, keys->string, &inner, false))

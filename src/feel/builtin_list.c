@@ -61,7 +61,7 @@ BUILTIN(fn_sublist)
         return;
     if (count < 3)
         length = (int64_t)(list.count - from);
-    else if (!whole(&args[2], &length) || length < 0 || (uint64_t)length > list.count - from)
+    else if (!whole(&args[2], &length) || length < 1 || (uint64_t)length > list.count - from)
         return;
     *out = feel_list(list.items + from, (size_t)length);
 }

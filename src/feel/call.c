@@ -268,6 +268,17 @@ void eval_function(const struct node *node, struct frame *frame, struct feel_val
     *out = (struct feel_value) { .kind = FEEL_FUNCTION, .function = fn };
 }
 
+void feel_function_own(const struct feel_value *function, size_t slot)
+{
+    if (function->kind != FEEL_FUNCTION || function->function->kind != FUNCTION_LITERAL)
+        return;
+    for (size_t i = 0; i < function->function->captured_count; i++) {
+        const struct node *from = function->function->literal->captures[i].from;
+        if (from->kind == NODE_INPUT && from->slot == slot)
+            function->function->captured[i] = *function;
+    }
+}
+
 /* ---------------------------------------------------------------- making */
 
 static enum err_code make(struct arena *arena, struct feel_function from, struct feel_value *out,

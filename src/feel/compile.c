@@ -90,6 +90,7 @@ static void fold(struct compiler *c, struct node *node)
         return;
     }
     node->kind = NODE_CONST;
+    node->flags |= NODE_FOLDED;
     node->value = value;
     node_bind(node);
 }

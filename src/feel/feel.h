@@ -413,6 +413,8 @@ bool feel_function_builtin(struct arena *arena, struct str name, struct feel_val
 
 size_t feel_function_params(const struct feel_value *function, const struct feel_type_field **out);
 const struct feel_type *feel_function_result(const struct feel_value *function);
+/* A function literal just made, which captured the input `slot`, finds itself there: it is recursive. */
+void feel_function_own(const struct feel_value *function, size_t slot);
 
 /* Calls a function value; a wrong number of arguments or a value that is no function gives null and a
  * warning. Result codes as feel_evaluate. */

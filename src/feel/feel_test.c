@@ -497,6 +497,8 @@ static void test_unary_tests(void **state)
         { "even(?)", { .kind = FEEL_NUMBER, .number = { 3, DECIMAL_SMALL_TAG } }, FEEL_FALSE },
         { "< 5", { .kind = FEEL_NULL }, FEEL_UNKNOWN },
         { "null", { .kind = FEEL_NULL }, FEEL_TRUE },
+        { "true", { .kind = FEEL_NULL }, FEEL_FALSE },
+        { "true", { .kind = FEEL_NUMBER, .number = { 1, DECIMAL_SMALL_TAG } }, FEEL_UNKNOWN },
         { "false", { .kind = FEEL_BOOLEAN, .boolean = false }, FEEL_TRUE },
         { "true", { .kind = FEEL_BOOLEAN, .boolean = false }, FEEL_FALSE },
         { "not(true) = false", { .kind = FEEL_NUMBER, .number = { 3, DECIMAL_SMALL_TAG } }, FEEL_TRUE },

@@ -66,6 +66,7 @@ enum op { OP_ADD, OP_SUB, OP_MUL, OP_DIV, OP_POW, OP_EQ, OP_NE, OP_LT, OP_LE, OP
 #define NODE_QUESTION 16  /* any node: reads `?` */
 #define NODE_PARENS 32    /* stood in parentheses */
 #define NODE_TEST_OP 64   /* NODE_RANGE, NODE_TEST_NOT_EQUAL: written as a unary test without parentheses */
+#define NODE_FOLDED 128   /* NODE_CONST: an expression that was computed while compiling */
 #define NODE_ITERATION 32 /* NODE_RANGE: `a..b` of a for, may go down */
 
 struct iterator {
@@ -83,6 +84,7 @@ struct function_node {
     uint16_t params_count, locals_count, captures_count;
     struct capture *captures;
     struct node *body; /* NULL: external */
+    struct str text;   /* parameters and body as they were written */
     const struct feel_type *type;
     int own_slot; /* slot of the context entry it is the value of, for recursion; -1 */
 };

@@ -161,6 +161,7 @@ static struct node *parse_function(struct parser *p)
         return NULL;
     fn->own_slot = -1;
     p->at += 8;
+    const size_t start = p->at;
     if (!want_char(p, '(', "("))
         return NULL;
     /* cppcheck-suppress autoVariables ; until the body is read */
@@ -173,6 +174,7 @@ static struct node *parse_function(struct parser *p)
     if (!code)
         return NULL;
     fn->body = external ? NULL : code;
+    fn->text = str_trim(str_slice(p->text, start, p->at));
     fn->locals_count = body.locals;
     fn->captures_count = body.captures_count;
     fn->captures = parse_alloc(p, body.captures_count, sizeof *fn->captures);

@@ -310,6 +310,29 @@ static struct node *unknown(struct parser *p, size_t at)
     return through_items(p, p->bindings, NULL, name, node, NULL, at);
 }
 
+/* A field of the item; an item that lacks it leaves the name to what is around the filter. */
+static struct node *field_name(struct parser *p, const struct match *best, size_t at)
+{
+    const struct str name = best->field->name;
+    const struct binding *outer = best->binding->next;
+    struct node *node = NULL;
+    while (outer && !(outer->kind == BINDING_LOCAL && str_eq(outer->name, name)))
+        outer = outer->next;
+    if (outer) {
+        node = reach(p, p->body, outer->body, outer, local(p, outer->slot, at), at);
+    } else {
+        size_t slot = p->scope ? p->scope->count : 0;
+        while (slot > 0 && !str_eq(p->scope->names[slot - 1].name, name))
+            slot--;
+        node = slot > 0 ? input(p, slot - 1, at) : node_new(p, NODE_UNKNOWN, at);
+    }
+    if (!node)
+        return NULL;
+    if (node->kind == NODE_UNKNOWN)
+        node->name = name;
+    return through_items(p, p->bindings, outer, name, node, best->field->type, at);
+}
+
 struct node *parse_name(struct parser *p, const struct builtin **out_builtin)
 {
     const size_t at = p->at;
@@ -341,14 +364,8 @@ struct node *parse_name(struct parser *p, const struct builtin **out_builtin)
         }
         return through_items(p, p->bindings, NULL, entry->name, node, entry->type, at);
     }
-    if (best.field) {
-        struct node *node = node_new(p, NODE_UNKNOWN, at);
-        if (!node)
-            return NULL;
-        node->name = best.field->name;
-        return through_items(p, p->bindings, best.binding->next, best.field->name, node, best.field->type,
-                             at);
-    }
+    if (best.field)
+        return field_name(p, &best, at);
     struct node *node = local(p, best.binding->slot, at);
     node = reach(p, p->body, best.binding->body, best.binding, node, at);
     if (!node)

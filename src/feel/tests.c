@@ -2,7 +2,7 @@
 #include "feel/eval.h"
 
 /* Whether `subject` passes one test.  In a cell (`free`) an expression that gives a boolean about something
- * else than a boolean is the answer itself. */
+ * else than a boolean is the answer itself; the constants true and false are always compared. */
 static enum feel_truth pass(const struct node *test, struct frame *frame, const struct feel_value *subject,
                             bool free)
 {
@@ -21,7 +21,8 @@ static enum feel_truth pass(const struct node *test, struct frame *frame, const 
         if (value->kind == FEEL_NULL)
             return FEEL_UNKNOWN;
     }
-    if (free && value->kind == FEEL_BOOLEAN && subject->kind != FEEL_BOOLEAN)
+    const bool literal = test->kind == NODE_CONST && !(test->flags & NODE_FOLDED);
+    if (free && !literal && value->kind == FEEL_BOOLEAN && subject->kind != FEEL_BOOLEAN)
         return value->boolean ? FEEL_TRUE : FEEL_FALSE;
     return value_in(frame->ev, subject, value);
 }
@@ -82,7 +83,6 @@ static bool simple(const struct node *node, struct feel_test *out)
         return true;
     }
     *out = (struct feel_test) { .kind = FEEL_TEST_EQUAL, .value = node->value };
-    /* A boolean constant is the answer itself unless the subject is a boolean. */
     return scalar(&node->value);
 }
 

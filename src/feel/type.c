@@ -274,10 +274,12 @@ static bool function_fits(const struct feel_value *value, const struct feel_type
     if (fn->kind == FUNCTION_BUILTIN)
         return fn->builtin->most < 0 ||
                ((size_t)fn->builtin->least <= type->count && type->count <= (size_t)fn->builtin->most);
+    const struct feel_type *result = fn->result;
+    if (!result && fn->kind == FUNCTION_LITERAL && fn->literal->type)
+        result = fn->literal->type->element; /* what its body is known to give */
+    result = or_any(result);
     const struct feel_type own = { .kind = FEEL_T_FUNCTION,
-                                   .element = declared && or_any(fn->result)->kind == FEEL_T_ANY
-                                                  ? type->element
-                                                  : or_any(fn->result),
+                                   .element = declared && result->kind == FEEL_T_ANY ? type->element : result,
                                    .fields = fn->params,
                                    .count = fn->count };
     return feel_type_conforms(&own, type);

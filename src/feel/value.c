@@ -146,6 +146,34 @@ static enum feel_truth ranges_equal(struct walk *walk, const struct feel_range *
                : FEEL_FALSE;
 }
 
+/* Equal are functions with the same parameters, body and scope. */
+static enum feel_truth functions_equal(struct walk *walk, const struct feel_function *a,
+                                       const struct feel_function *b, int depth)
+{
+    bool same = a->kind == b->kind && a->count == b->count && a->captured_count == b->captured_count;
+    if (a == b)
+        return FEEL_TRUE;
+    if (depth >= DEPTH_MAX || !step(walk))
+        return FEEL_UNKNOWN;
+    switch (a->kind) {
+    case FUNCTION_BUILTIN:
+        same = same && a->builtin == b->builtin;
+        break;
+    case FUNCTION_NATIVE:
+        same = same && a->native == b->native && a->arg == b->arg;
+        break;
+    case FUNCTION_PROGRAM:
+        same = same && a->program == b->program;
+        break;
+    case FUNCTION_LITERAL:
+        same = same && (a->literal == b->literal || str_eq(a->literal->text, b->literal->text));
+        break;
+    }
+    for (size_t i = 0; same && i < a->captured_count; i++)
+        same = equal(walk, &a->captured[i], &b->captured[i], depth) == FEEL_TRUE;
+    return same ? FEEL_TRUE : FEEL_FALSE;
+}
+
 static enum feel_truth equal(struct walk *walk, const struct feel_value *a, const struct feel_value *b,
                              int depth)
 {
@@ -176,7 +204,7 @@ static enum feel_truth equal(struct walk *walk, const struct feel_value *a, cons
                : a->kind == FEEL_CONTEXT ? contexts_equal(walk, a, b, depth + 1)
                                          : ranges_equal(walk, a->range, b->range, depth + 1);
     case FEEL_FUNCTION:
-        return a->function == b->function ? FEEL_TRUE : FEEL_UNKNOWN;
+        return functions_equal(walk, a->function, b->function, depth + 1);
     case FEEL__COUNT:
         break;
     }
