@@ -91,9 +91,23 @@ static bool shift_date(const struct feel_value *from, int by, struct feel_value 
     return true;
 }
 
-static bool shift(const struct feel_value *from, int by, struct feel_value *out)
+/* A second further, on the same day. */
+static bool shift_moment(struct arena *arena, const struct feel_value *from, int by, struct feel_value *out)
+{
+    struct feel_moment *moment = arena_alloc(arena, 1, sizeof(*moment));
+    if (!moment || from->moment->second + by < 0 || from->moment->second + by > 86399)
+        return false;
+    *moment = *from->moment;
+    moment->second += by;
+    *out = (struct feel_value) { .kind = from->kind, .moment = moment };
+    return true;
+}
+
+static bool shift(struct arena *arena, const struct feel_value *from, int by, struct feel_value *out)
 {
     *out = *from;
+    if (from->kind == FEEL_TIME || from->kind == FEEL_DATE_TIME)
+        return shift_moment(arena, from, by, out);
     if (from->kind == FEEL_NUMBER)
         return shift_number(from, by, out);
     if (from->kind == FEEL_DATE)
@@ -146,7 +160,7 @@ static bool value_between(struct checking *checking, const struct pieces *pieces
     }
     if (below && above && pieces->kind == FEEL_NUMBER)
         return midpoint(below, above, out);
-    if (!shift(below ? below : above, below ? 1 : -1, out))
+    if (!shift(checking->work, below ? below : above, below ? 1 : -1, out))
         return false;
     if (!below || !above)
         return true;
@@ -177,6 +191,8 @@ static bool kind_possible(const struct feel_type *type, enum feel_kind kind)
         [FEEL_NUMBER] = FEEL_T_NUMBER,
         [FEEL_STRING] = FEEL_T_STRING,
         [FEEL_DATE] = FEEL_T_DATE,
+        [FEEL_TIME] = FEEL_T_TIME,
+        [FEEL_DATE_TIME] = FEEL_T_DATE_TIME,
         [FEEL_DAYS_DURATION] = FEEL_T_DAYS_DURATION,
         [FEEL_MONTHS_DURATION] = FEEL_T_MONTHS_DURATION,
     };

@@ -6,8 +6,10 @@
 
 #define INDEX_WORK_MAX INT64_C(400000000) /* bits to set; a column that needs more is not indexed */
 
-static const enum feel_kind KINDS[] = { FEEL_NUMBER, FEEL_STRING,        FEEL_BOOLEAN,
-                                        FEEL_DATE,   FEEL_DAYS_DURATION, FEEL_MONTHS_DURATION };
+static const enum feel_kind KINDS[] = {
+    FEEL_NUMBER, FEEL_STRING,        FEEL_BOOLEAN,         FEEL_DATE,
+    FEEL_TIME,   FEEL_DAYS_DURATION, FEEL_MONTHS_DURATION, FEEL_DATE_TIME
+};
 
 static bool indexable_kind(enum feel_kind kind)
 {
@@ -15,6 +17,16 @@ static bool indexable_kind(enum feel_kind kind)
         if (KINDS[i] == kind)
             return true;
     return false;
+}
+
+static bool is_moment(enum feel_kind kind)
+{
+    return kind == FEEL_TIME || kind == FEEL_DATE_TIME;
+}
+
+static bool is_zoned(const struct feel_value *value)
+{
+    return is_moment(value->kind) && value->moment->zone_kind != FEEL_ZONE_NONE;
 }
 
 /* The kind of a test's constants; FEEL_NULL for the test `null`; FEEL__COUNT when it cannot be indexed. */
@@ -28,18 +40,28 @@ static enum feel_kind kind_of_test(const struct feel_test *test)
         return FEEL__COUNT;
     const enum feel_kind low = range->low_none ? range->high.kind : range->low.kind,
                          high = range->high_none ? low : range->high.kind;
+    if (!range->low_none && !range->high_none && is_zoned(&range->low) != is_zoned(&range->high))
+        return FEEL__COUNT;
     return low == high && low != FEEL_BOOLEAN && indexable_kind(low) ? low : FEEL__COUNT;
 }
 
-/* A cell is static when each of its tests can be placed, and a negated one is of a single kind. */
+static bool test_zoned(const struct feel_test *test)
+{
+    if (test->kind == FEEL_TEST_EQUAL)
+        return is_zoned(&test->value);
+    return is_zoned(test->range->low_none ? &test->range->high : &test->range->low);
+}
+
+/* A cell is static when each of its tests can be placed, and a negated one is of a single kind whose values
+ * all have an order. */
 static bool cell_static(const struct cell *cell)
 {
     if (!cell->is_static)
         return false;
     for (size_t i = 0; i < cell->tests.count; i++) {
         const enum feel_kind kind = kind_of_test(&cell->tests.items[i]);
-        if (kind == FEEL__COUNT ||
-            (cell->tests.negated && (kind == FEEL_NULL || kind != kind_of_test(&cell->tests.items[0]))))
+        if (kind == FEEL__COUNT || (cell->tests.negated && (kind == FEEL_NULL || is_moment(kind) ||
+                                                            kind != kind_of_test(&cell->tests.items[0]))))
             return false;
     }
     return true;
@@ -57,10 +79,10 @@ static int compare_values(const void *a, const void *b)
     return order;
 }
 
-static struct pieces *pieces_for(struct column_index *index, enum feel_kind kind)
+static struct pieces *pieces_for(struct column_index *index, const struct feel_value *value)
 {
     for (int i = 0; i < index->piece_count; i++)
-        if (index->pieces[i].kind == kind)
+        if (index->pieces[i].kind == value->kind && index->pieces[i].zoned == is_zoned(value))
             return &index->pieces[i];
     return NULL;
 }
@@ -69,10 +91,11 @@ static void add_point(struct column_index *index, const struct feel_value *value
 {
     if (value->kind == FEEL_NULL)
         return;
-    struct pieces *pieces = pieces_for(index, value->kind);
+    struct pieces *pieces = pieces_for(index, value);
     if (!pieces) {
+        assert(index->piece_count < INDEX_PIECES_MAX);
         pieces = &index->pieces[index->piece_count++];
-        *pieces = (struct pieces) { .kind = value->kind };
+        *pieces = (struct pieces) { .kind = value->kind, .zoned = is_zoned(value) };
     }
     assert(count_only || pieces->points); /* made between the two passes */
     if (!count_only)
@@ -257,7 +280,7 @@ int64_t dmn_index_row(const struct column_index *index, const struct feel_value 
     if (value->kind == FEEL_NULL)
         return index->null_row;
     for (int i = 0; i < index->piece_count; i++)
-        if (index->pieces[i].kind == value->kind)
+        if (index->pieces[i].kind == value->kind && index->pieces[i].zoned == is_zoned(value))
             return (int64_t)index->pieces[i].base + dmn_pieces_find(&index->pieces[i], value);
     return -1;
 }
@@ -265,7 +288,7 @@ int64_t dmn_index_row(const struct column_index *index, const struct feel_value 
 bool dmn_pieces_of_test(const struct pieces *pieces, const struct feel_test *test, uint32_t *low,
                         uint32_t *high)
 {
-    if (kind_of_test(test) != pieces->kind)
+    if (kind_of_test(test) != pieces->kind || test_zoned(test) != pieces->zoned)
         return false;
     if (test->kind == FEEL_TEST_EQUAL) {
         *low = *high = dmn_pieces_find(pieces, &test->value);

@@ -45,6 +45,39 @@ void dmn_match_begin(struct match *match)
     }
 }
 
+/* The inputs and the slots as doubles, for quick cells. */
+static enum err_code make_quick(struct match *match, struct looked *looked)
+{
+    const int count = match->table->test_slot;
+    if (!match->numbers) {
+        match->numbers = arena_alloc(match->run->ev->arena, (size_t)count + 1, sizeof(*match->numbers));
+        if (!match->numbers)
+            return ERR_NOMEM;
+        for (int i = 0; i < count; i++)
+            match->numbers[i] = feel_double_of(&match->slots[i]);
+    }
+    looked->quick = (struct feel_quick_inputs) { .question = &looked->input,
+                                                 .number = feel_double_of(&looked->input),
+                                                 .numbers = match->numbers };
+    return ERR_OK;
+}
+
+/* What doubles say of a cell; FEEL_QUICK_UNSURE leaves it to the program. */
+static inline enum err_code ask_quick(struct match *match, struct looked *looked, const struct cell *cell,
+                                      enum feel_quick_answer *out)
+{
+    *out = FEEL_QUICK_UNSURE;
+    if (!cell->quick || match->run->trace) /* a trace tells false from unknown */
+        return ERR_OK;
+    if (!looked->quick.question) {
+        const enum err_code rc = make_quick(match, looked);
+        if (rc)
+            return rc;
+    }
+    *out = feel_quick_test(cell->quick, &looked->quick);
+    return ERR_OK;
+}
+
 enum err_code dmn_match_cell(struct match *match, int column, uint32_t cell, enum feel_truth *out)
 {
     const struct column *of = &match->table->columns[column];
@@ -57,7 +90,13 @@ enum err_code dmn_match_cell(struct match *match, int column, uint32_t cell, enu
     }
     if (looked->known[cell] == 0) {
         enum feel_truth truth = FEEL_UNKNOWN;
-        if (of->cells[cell].any) {
+        enum feel_quick_answer answer;
+        const enum err_code quick = ask_quick(match, looked, &of->cells[cell], &answer);
+        if (quick)
+            return quick;
+        if (answer != FEEL_QUICK_UNSURE) {
+            truth = answer == FEEL_QUICK_TRUE ? FEEL_TRUE : FEEL_FALSE;
+        } else if (of->cells[cell].any) {
             truth = FEEL_TRUE;
         } else if (of->cells[cell].program) {
             match->slots[match->table->test_slot] = looked->input;
@@ -87,7 +126,16 @@ static enum err_code look(struct match *match, int rule, bool *out_holds)
         if (match->looked[i].row &&
             (!column->index->rest || !(column->index->rest[rule / 64] >> (rule % 64) & 1)))
             continue;
-        const enum err_code rc = dmn_match_cell(match, i, cell, &truth);
+        enum err_code rc = ERR_OK;
+        enum feel_quick_answer answer = FEEL_QUICK_UNSURE;
+        if (column->distinct) /* asked once or twice: nothing to remember */
+            rc = ask_quick(match, &match->looked[i], &column->cells[cell], &answer);
+        if (rc)
+            return rc;
+        *out_holds = answer == FEEL_QUICK_TRUE;
+        if (answer != FEEL_QUICK_UNSURE)
+            continue;
+        rc = dmn_match_cell(match, i, cell, &truth);
         if (rc)
             return rc;
         *out_holds = truth == FEEL_TRUE;

@@ -7,7 +7,7 @@
 #define IN(text) "<input><inputExpression><text>" text "</text></inputExpression></input>"
 #define R1(in, out)                                                                                          \
     "<rule><inputEntry><text>" in "</text></inputEntry><outputEntry><text>" out "</text></outputEntry></"    \
-                                                                                "rule>"
+    "rule>"
 #define R2(in, out, more)                                                                                    \
     "<rule><inputEntry><text>" in "</text></inputEntry><outputEntry><text>" out                              \
     "</text></outputEntry><outputEntry><text>" more "</text></outputEntry></rule>"

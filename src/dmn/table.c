@@ -115,6 +115,10 @@ static enum err_code compile_column(struct compiler *compiler, const struct dmn_
         column->rule_cell[rule] = seen.slots[at] - 1;
     }
     compiler->rule = 0;
+    for (int i = 0; i < column->cell_count; i++) /* side by side in memory */
+        if (column->cells[i].program && !column->cells[i].is_static)
+            column->cells[i].quick = feel_quick_new(column->cells[i].program, compiler->arena);
+    column->distinct = 2 * column->cell_count > table->rule_count;
     return ERR_OK;
 }
 
@@ -147,7 +151,17 @@ static enum err_code compile_inputs(struct compiler *compiler, const struct dmn_
 }
 
 /* A cell is evaluated once however many rules have it: columns with few distinct ones are the cheapest to
- * ask. */
+ * ask, and those whose cells doubles can answer. */
+#define SLOW_COST 16 /* of a program, as a multiple of a quick cell */
+
+static int64_t look_cost(const struct column *column)
+{
+    int64_t cost = 0;
+    for (int i = 0; i < column->cell_count; i++)
+        cost += column->cells[i].quick ? 1 : SLOW_COST;
+    return cost;
+}
+
 static enum err_code order_columns(struct compiler *compiler, struct table_code *table)
 {
     table->look_order = arena_alloc(compiler->arena, (size_t)table->column_count + 1, sizeof(int));
@@ -155,7 +169,8 @@ static enum err_code order_columns(struct compiler *compiler, struct table_code 
         return err_nomem(compiler->err);
     for (int i = 0; i < table->column_count; i++) {
         int at = i;
-        for (; at > 0 && table->columns[table->look_order[at - 1]].cell_count > table->columns[i].cell_count;
+        for (;
+             at > 0 && look_cost(&table->columns[table->look_order[at - 1]]) > look_cost(&table->columns[i]);
              at--)
             table->look_order[at] = table->look_order[at - 1];
         table->look_order[at] = i;

@@ -11,11 +11,14 @@
 #define TABLE_INDEX_RULES_MIN 8                  /* below, looking at each rule is as fast */
 #define TABLE_INDEX_BYTES_MAX ((size_t)64 << 20) /* of one column's rows */
 
+#define INDEX_PIECES_MAX 10 /* the kinds, two of them twice */
+
 struct cell {
     const struct feel_program *program; /* NULL: any ("-"), or broken */
     bool any, broken;
     bool is_static; /* tests is set */
     struct feel_tests tests;
+    const struct feel_quick *quick; /* of one that is not static; NULL: only the program can tell */
 };
 
 /* A run of set bits [first, first + count) in words. */
@@ -27,6 +30,7 @@ struct row {
 /* The pieces of one kind: below p0, p0, between p0 and p1, p1, ... above: 2 n + 1 of them. */
 struct pieces {
     enum feel_kind kind;
+    bool zoned;                /* times and date and times with a zone have no order among those without */
     struct feel_value *points; /* sorted, distinct */
     int count;
     uint32_t base; /* first row */
@@ -39,7 +43,7 @@ struct pieces {
 };
 
 struct column_index {
-    struct pieces pieces[6];
+    struct pieces pieces[INDEX_PIECES_MAX];
     int piece_count;
     struct row *rows;
     uint32_t row_count;
@@ -59,6 +63,7 @@ struct column {
     struct cell *cells;                /* distinct ones */
     int cell_count;
     uint32_t *rule_cell;        /* one a rule */
+    bool distinct;              /* most rules have a cell of their own */
     struct column_index *index; /* NULL: not indexed */
 };
 
@@ -77,7 +82,7 @@ struct table_code {
     struct column *columns;
     struct output *outputs;
     int test_slot;   /* of "?" */
-    int *look_order; /* columns, those with the fewest cells to evaluate first */
+    int *look_order; /* columns, those with the least to evaluate first */
     int column_count, output_count, rule_count;
     int words;                        /* of a row of bits */
     bool broken;                      /* some text did not compile: the result is null */
@@ -88,8 +93,9 @@ struct table_code {
 /* What is known of one column in one evaluation. */
 struct looked {
     struct feel_value input;
-    const struct row *row; /* of the index; NULL: every cell must be looked at */
-    int8_t *known;         /* truth + 2 of each distinct cell, 0 = not yet; NULL = none yet */
+    const struct row *row;          /* of the index; NULL: every cell must be looked at */
+    int8_t *known;                  /* truth + 2 of each distinct cell, 0 = not yet; NULL = none yet */
+    struct feel_quick_inputs quick; /* question NULL: not yet */
 };
 
 /* One evaluation of one table. */
@@ -97,9 +103,10 @@ struct match {
     struct run *run;
     const struct table_code *table;
     struct feel_value *slots;
-    struct looked *looked; /* one a column */
-    bool by_index;         /* at least one column has a row */
-    bool plain;            /* nothing is left to look at behind the rows */
+    struct looked *looked;       /* one a column */
+    struct feel_double *numbers; /* of the slots, for quick cells; NULL = none yet */
+    bool by_index;               /* at least one column has a row */
+    bool plain;                  /* nothing is left to look at behind the rows */
 };
 
 /* -- index.c */

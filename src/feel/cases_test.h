@@ -1,7 +1,7 @@
-/* cases_test.h - tables of expressions and what they give, for the tests of this room. */
+/* cases_test.h - tables of expressions and what they give, for the tests of this room.  Include "test.h"
+ * before. */
 #pragma once
 #include "feel/feel.h"
-#include "test.h"
 
 struct feel_case {
     const char *text, *want; /* want: as JSON; "!id" when it is refused or stopped */

@@ -332,6 +332,28 @@ struct feel_tests {
  * when (negated XOR one of the items holds).  *out lives in the arena; false also when that is full. */
 bool feel_program_tests(const struct feel_program *program, struct arena *arena, struct feel_tests *out);
 
+/* Unary tests that doubles can answer: comparisons of `?` with arithmetic over inputs, and of texts with
+ * constants. */
+struct feel_quick;
+/* NULL when the tests are of no such form, or the arena is full: the program itself always answers. */
+const struct feel_quick *feel_quick_new(const struct feel_program *program, struct arena *arena);
+
+/* A number as a double that is off by at most `error`; an error of NaN: it is no number, or out of range. */
+struct feel_double {
+    double value, error;
+};
+struct feel_double feel_double_of(const struct feel_value *value);
+
+struct feel_quick_inputs {
+    const struct feel_value *question; /* the value under test */
+    struct feel_double number;         /* the same */
+    const struct feel_double *numbers; /* feel_double_of() each slot */
+};
+
+enum feel_quick_answer { FEEL_QUICK_NOT, FEEL_QUICK_TRUE, FEEL_QUICK_UNSURE };
+/* TRUE: the tests hold; NOT: they are false or unknown; UNSURE: ask the program. */
+enum feel_quick_answer feel_quick_test(const struct feel_quick *quick, const struct feel_quick_inputs *in);
+
 /* ---------------------------------------------------------------- evaluating */
 
 struct feel_limits {

@@ -536,9 +536,34 @@ static void test_simple_tests(void **state)
                 !tests.items[2].range->high_closed && tests.items[3].range->high_none &&
                 decimal_cmp(tests.items[3].range->low.number, decimal_i64(8)) == 0,
             "their content");
-    test_ok(!feel_prepare(bench.arena, bench.scope, STR("? > 3"), FEEL_UNARY_TESTS, 0, &program, &err) &&
+    test_ok(!feel_prepare(bench.arena, bench.scope, STR("even(?)"), FEEL_UNARY_TESTS, 0, &program, &err) &&
                 !feel_program_tests(program, bench.arena, &tests),
             "not simple");
+    static const struct {
+        const char *text;
+        size_t count; /* 0: not simple */
+    } cases[] = {
+        { "? > 3", 1 },
+        { "3 < ?, ? = 1", 2 },
+        { "? > 3 and ? <= 7", 1 },
+        { "? between 1 and 5 or ? = 9", 2 },
+        { "? != 3", 2 },
+        { "? in (1, [3..5])", 2 },
+        { "starts with(?, \"ab\")", 1 },
+        { "starts with(?, \"\")", 0 },
+        { "contains(?, \"ab\")", 0 },
+        { "not(? > 3)", 0 }, /* unknown would become false */
+        { "? != null", 0 },
+        { "? > ?", 0 },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        tests.count = 0;
+        const bool simple = !feel_prepare(bench.arena, bench.scope, str_from(cases[i].text), FEEL_UNARY_TESTS,
+                                          0, &program, &err) &&
+                            feel_program_tests(program, bench.arena, &tests);
+        test_ok(simple == (cases[i].count > 0) && (!simple || tests.count == cases[i].count), "%s: %zu tests",
+                cases[i].text, tests.count);
+    }
     arena_free(bench.arena);
 }
 

@@ -1,4 +1,6 @@
 /* standard_functions_test.c - built-in functions at their edges, with the answers of DMN 1.5, 10.3.4. */
+#include "test.h"
+
 #include "feel/cases_test.h"
 
 static void test_numbers_dates_and_contexts(void **state)

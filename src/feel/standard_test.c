@@ -1,4 +1,6 @@
 /* standard_test.c - operators and forms of the language, with the answers of DMN 1.5, chapter 10. */
+#include "test.h"
+
 #include "feel/cases_test.h"
 
 static void test_arithmetic_on_every_pair_of_types(void **state)
