@@ -14,6 +14,7 @@ struct store;
 struct key_ring;
 struct node;
 struct bus;
+struct client;
 struct broadcast;
 struct outbox;
 struct audit;
@@ -57,6 +58,7 @@ struct app {
     struct ids ids;
     struct key_ring *keys;
     struct http_server *http;
+    struct client *client; /* what calls others over HTTP */
     struct bus *bus;
     struct broadcast *broadcast;
     struct outbox *outbox;

@@ -104,6 +104,7 @@ enum err_code notify_room_start(struct app *app, struct err *err)
                                           .outbox = app->outbox,
                                           .words = app->words,
                                           .clock = app->clock,
+                                          .client = app->client,
                                           .public_url = app->conf.public_url,
                                           .bus = app->bus };
     struct notify_routes *routes = arena_alloc(app->arena, 1, sizeof *routes);

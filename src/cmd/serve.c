@@ -7,6 +7,7 @@
 #include "cmd/control_ops.h"
 #include "cmd/rooms.h"
 #include "observe/observe.h"
+#include "net/client.h"
 #include "platform/audit/audit.h"
 #include "platform/decision/decision.h"
 #include "platform/notify/notify.h"
@@ -168,6 +169,18 @@ static void http_close(struct app *app)
     app->http = NULL;
 }
 
+static enum err_code client_open(struct app *app, struct err *err)
+{
+    const struct client_config config = { .ca_file = NULL };
+    return client_new(&config, &app->client, err);
+}
+
+static void client_close(struct app *app)
+{
+    client_free(app->client);
+    app->client = NULL;
+}
+
 static enum err_code is_ready(void *ctx, struct err *err)
 {
     const struct app *app = ctx;
@@ -230,6 +243,7 @@ static const struct room ROOMS[] = {
     { "node",     node_room_start,       node_room_stop,       NULL },
     { "keys",     keys_room_start,       keys_room_stop,      NULL },
     { "http",     http_open,        http_close,     NULL },
+    { "client",   client_open,      client_close,   NULL },
     { "bus",      bus_room_start,        bus_room_stop,       NULL },
     { "audit",    audit_room_start,      audit_room_stop,     NULL },
     { "settings", settings_room_start,   settings_room_stop,  NULL },

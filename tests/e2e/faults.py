@@ -232,9 +232,12 @@ with Server(conf='deadline-s = 3\n', store='postgres') as server:
     admin = server.login_first()
     host = server.database.split('host=')[1].replace('%2F', '/')
     psql = ['psql', '-h', host, '-U', 'bihuan', '-At', 'postgres', '-c']
-    holder = subprocess.Popen(psql + ['BEGIN; LOCK TABLE ops_site IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(9); COMMIT'],
+    holder = subprocess.Popen(psql + ['BEGIN; LOCK TABLE ops_site IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(12); COMMIT'],
                               stdout=subprocess.DEVNULL)
-    time.sleep(0.7)
+    held = "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted AND relation = 'ops_site'::regclass"
+    until = time.time() + 20
+    while subprocess.run(psql + [held], capture_output=True, text=True).stdout.strip() != '1' and time.time() < until:
+        time.sleep(0.1)
     began = time.time()
     answer = admin.get('ops/site')
     took = time.time() - began

@@ -400,7 +400,7 @@ static enum err_code send_and_log(struct notify *notify, const struct channel *c
                                   const struct notice_text *text, struct delivery_row *row, bool later,
                                   struct err *err)
 {
-    const enum err_code rc = notice_send(channel, address, text, err);
+    const enum err_code rc = notice_send(notify->config.client, channel, address, text, err);
     char error[256] = "";
     if (rc)
         (void)snprintf(error, sizeof error, "%s: %s", err->id, err->args[1].text);

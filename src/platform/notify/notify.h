@@ -22,6 +22,7 @@ struct notify_config {
     struct outbox *outbox; /* the consumer registers itself there */
     const struct words *words;
     const struct clock *clock;
+    struct client *client;  /* for webhooks */
     const char *public_url; /* put before links; may be NULL */
     struct bus *bus;        /* "notice.new" with the user as its subject, for live pages; may be NULL */
 };

@@ -1,3 +1,4 @@
+#include "net/client.h"
 #include "platform/notify/notify.h"
 #include "test.h"
 #include "teststore.h"
@@ -9,6 +10,7 @@
 #include <unistd.h>
 
 static struct ids ids;
+static struct client *client;
 
 /* A server of one protocol on a free port that keeps what it was sent. */
 struct sink {
@@ -127,7 +129,7 @@ static void test_mail(void **state)
     struct err err;
     sink_start(&sink, true, "250 ok\r\n");
     const struct channel channel = channel_of(&sink, CHANNEL_MAIL);
-    test_ok(notice_send(&channel, STR("wang@example.gov.cn"), &TEXT, &err) == ERR_OK, "sends: %s",
+    test_ok(notice_send(client, &channel, STR("wang@example.gov.cn"), &TEXT, &err) == ERR_OK, "sends: %s",
             err.args[1].text);
     sink_stop(&sink);
     test_ok(strstr(sink.got, "MAIL FROM:<duty@example.gov.cn>") &&
@@ -157,16 +159,16 @@ static void test_mail_refused(void **state)
         struct err err;
         sink_start(&sink, true, cases[i].answer);
         const struct channel channel = channel_of(&sink, CHANNEL_MAIL);
-        const enum err_code rc = notice_send(&channel, str_from(cases[i].address), &TEXT, &err);
+        const enum err_code rc = notice_send(client, &channel, str_from(cases[i].address), &TEXT, &err);
         sink_stop(&sink);
         test_ok(rc == cases[i].want, "case %zu: %s", i, err_name(rc));
     }
     struct err err;
     struct channel nobody = { .kind = CHANNEL_MAIL, .url = "smtp://127.0.0.1:1", .sender = "a@b" };
-    test_ok(notice_send(&nobody, STR("a@b"), &TEXT, &err) == ERR_NET, "nobody there");
+    test_ok(notice_send(client, &nobody, STR("a@b"), &TEXT, &err) == ERR_NET, "nobody there");
     nobody.kind = CHANNEL_WEBHOOK;
     (void)snprintf(nobody.url, sizeof nobody.url, "file:///etc/passwd");
-    test_ok(notice_send(&nobody, STR(""), &TEXT, &err) == ERR_INVALID, "no other protocol");
+    test_ok(notice_send(client, &nobody, STR(""), &TEXT, &err) == ERR_INVALID, "no other protocol");
 }
 
 static void test_hooks(void **state)
@@ -193,7 +195,7 @@ static void test_hooks(void **state)
         struct channel channel = channel_of(&sink, cases[i].kind);
         (void)snprintf(channel.body, sizeof channel.body, "%s", cases[i].body);
         (void)snprintf(channel.password, sizeof channel.password, "SEC123");
-        const enum err_code rc = notice_send(&channel, STR(""), &TEXT, &err);
+        const enum err_code rc = notice_send(client, &channel, STR(""), &TEXT, &err);
         sink_stop(&sink);
         test_ok(rc == cases[i].rc, "case %zu: %s", i, err_name(rc));
         test_ok(strstr(sink.got, cases[i].want) != NULL, "case %zu got %s", i, sink.got);
@@ -223,6 +225,7 @@ static void open_world(struct world *world)
     teststore_ok(notify_new(&(struct notify_config) { .store = world->store,
                                                       .ids = &ids,
                                                       .outbox = world->outbox,
+                                                      .client = client,
                                                       .words = world->words,
                                                       .clock = &CLOCK_SYSTEM,
                                                       .public_url = "http://h" },
@@ -368,5 +371,25 @@ static void test_template_wins_and_without_the_store(void **state)
     close_world(&world);
 }
 
-TEST_MAIN(TEST(test_mail), TEST(test_mail_refused), TEST(test_hooks), TEST(test_from_notice_to_mail),
-          TEST(test_template_wins_and_without_the_store))
+static int start(void **state)
+{
+    struct err err;
+    (void)state;
+    return client_new(&(struct client_config) { 0 }, &client, &err) != ERR_OK;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    client_free(client);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = { TEST(test_mail), TEST(test_mail_refused), TEST(test_hooks),
+                                        TEST(test_from_notice_to_mail),
+                                        TEST(test_template_wins_and_without_the_store) };
+    test_setup(argc, argv);
+    return cmocka_run_group_tests(tests, start, stop) != 0;
+}

@@ -3,6 +3,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "crypto/digest.h"
+#include "net/client.h"
 
 #include <curl/curl.h>
 #include <inttypes.h>
@@ -10,6 +11,7 @@
 
 #define BODY_MAX 65536
 #define ANSWER_MAX 4096
+#define REDIRECTS_MAX 3 /* of a webhook */
 
 int channel_kind_from(struct str name)
 {
@@ -40,17 +42,14 @@ static enum err_code unreached(const struct channel *channel, const char *reason
                    ARG_TEXT("reason", reason), ARG_END);
 }
 
-static CURL *curl_of(const struct channel *channel, const char *url, char error[CURL_ERROR_SIZE],
-                     struct buf *answer)
+static CURL *curl_of(const char *url, char error[CURL_ERROR_SIZE], struct buf *answer)
 {
     CURL *curl = curl_easy_init();
     if (!curl)
         return NULL;
     error[0] = 0;
     (void)curl_easy_setopt(curl, CURLOPT_URL, url);
-    (void)curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR,
-                           channel->kind == CHANNEL_MAIL ? "smtp,smtps" : "http,https");
-    (void)curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
+    (void)curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "smtp,smtps");
     (void)curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     (void)curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
     (void)curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)SEND_TIMEOUT_MS);
@@ -176,7 +175,7 @@ static enum err_code mail_send(const struct channel *channel, struct str address
     buf_init(&answer, ANSWER_MAX);
     buf_init(&body, BODY_MAX);
     mail_body(&body, notice);
-    CURL *curl = curl_of(channel, channel->url, error, &answer);
+    CURL *curl = curl_of(channel->url, error, &answer);
     struct curl_slist *headers = mail_headers(channel, address, notice),
                       *to_list = curl_slist_append(NULL, to);
     curl_mime *mime = curl ? curl_mime_init(curl) : NULL;
@@ -272,11 +271,11 @@ static void put_url(struct buf *out, const struct channel *channel, int64_t now_
 }
 
 /* Groups answer 200 with an errcode of their own. */
-static enum err_code http_result(const struct channel *channel, long status, struct str answer,
+static enum err_code http_result(const struct channel *channel, int status, struct str answer,
                                  struct err *err)
 {
     char reason[96];
-    (void)snprintf(reason, sizeof reason, "HTTP %ld", status);
+    (void)snprintf(reason, sizeof reason, "HTTP %d", status);
     if (status == 429 || status >= 500 || status < 200)
         return unreached(channel, reason, err);
     if (status >= 300)
@@ -289,48 +288,45 @@ static enum err_code http_result(const struct channel *channel, long status, str
     return ERR_OK;
 }
 
-static enum err_code http_send(const struct channel *channel, const struct notice_text *notice,
-                               struct err *err)
+static enum err_code http_send(struct client *client, const struct channel *channel,
+                               const struct notice_text *notice, struct err *err)
 {
-    char error[CURL_ERROR_SIZE];
-    struct buf answer, body, url;
-    buf_init(&answer, ANSWER_MAX);
+    struct buf body, url;
+    struct client_answer answer = { 0 };
     buf_init(&body, BODY_MAX);
     buf_init(&url, 2048);
     put_template(&body, template_of(channel), notice);
     put_url(&url, channel, clock_now(&CLOCK_SYSTEM));
-    struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json; charset=utf-8");
     enum err_code rc = buf_check(&body, err) ? err->code : buf_check(&url, err);
-    CURL *curl = rc ? NULL : curl_of(channel, url.ptr, error, &answer);
-    if (!rc && (!curl || !headers))
-        rc = err_nomem(err);
     if (!rc) {
-        long status = 0;
-        (void)curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
-        (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body.ptr);
-        (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, (long)body.len);
-        if (channel->kind == CHANNEL_WEBHOOK && channel->login[0]) {
-            (void)curl_easy_setopt(curl, CURLOPT_USERNAME, channel->login);
-            (void)curl_easy_setopt(curl, CURLOPT_PASSWORD, channel->password);
-        }
-        const CURLcode code = curl_easy_perform(curl);
-        (void)curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
-        rc = code == CURLE_OK ? http_result(channel, status, buf_get(&answer), err)
-             : code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL
-                 ? refused(channel, curl_easy_strerror(code), err)
-                 : unreached(channel, error[0] ? error : curl_easy_strerror(code), err);
+        const bool known = channel->kind == CHANNEL_WEBHOOK && channel->login[0];
+        const struct client_request request = { .method = "POST",
+                                                .url = url.ptr,
+                                                .headers = { { "Content-Type",
+                                                               "application/json; charset=utf-8" } },
+                                                .body = buf_get(&body),
+                                                .user = known ? channel->login : NULL,
+                                                .password = known ? channel->password : NULL,
+                                                .timeout_ms = SEND_TIMEOUT_MS,
+                                                .redirects = REDIRECTS_MAX,
+                                                .answer_max = ANSWER_MAX };
+        rc = client_ask(client, &request, &answer, err);
+        if (!rc)
+            rc = http_result(channel, answer.status, buf_get(&answer.body), err);
+        else if (rc == ERR_INVALID)
+            rc = refused(channel, answer.reason, err);
+        else if (rc == ERR_NET || rc == ERR_TIMEOUT)
+            rc = unreached(channel, answer.reason, err);
     }
-    curl_slist_free_all(headers);
-    curl_easy_cleanup(curl);
-    buf_done(&answer);
+    client_answer_done(&answer);
     buf_done(&body);
     buf_done(&url);
     return rc;
 }
 
-enum err_code notice_send(const struct channel *channel, struct str address, const struct notice_text *notice,
-                          struct err *err)
+enum err_code notice_send(struct client *client, const struct channel *channel, struct str address,
+                          const struct notice_text *notice, struct err *err)
 {
     return channel->kind == CHANNEL_MAIL ? mail_send(channel, address, notice, err)
-                                         : http_send(channel, notice, err);
+                                         : http_send(client, channel, notice, err);
 }

@@ -1,11 +1,14 @@
-/* send.h - one message to one address, now: SMTP and HTTP by libcurl.
+/* send.h - one message to one address, now: SMTP by libcurl, HTTP by the client of net/.
  *
- * Blocks for at most SEND_TIMEOUT_MS.  No redirect is followed and no other protocol is spoken, so that a
- * channel cannot be turned to something else.  Threads: any.  Layer: platform/notify. */
+ * Blocks for at most SEND_TIMEOUT_MS.  No other protocol is spoken, and redirects are followed within the
+ * limits of the client, so that a channel cannot be turned to something else.  Threads: any.  Layer:
+ * platform/notify. */
 #pragma once
 #include "base/err.h"
 
 #define SEND_TIMEOUT_MS 20000
+
+struct client;
 
 enum channel_kind { CHANNEL_MAIL, CHANNEL_WEBHOOK, CHANNEL_WECOM, CHANNEL_DINGTALK, CHANNEL_KIND__COUNT };
 enum channel_tls { CHANNEL_TLS_NEVER, CHANNEL_TLS_TRY, CHANNEL_TLS_ALWAYS };
@@ -32,5 +35,5 @@ struct notice_text {
  * ERR_NET   the server could not be reached, or refused it for now (4xx of SMTP; 429 and 5xx of HTTP): again
  * later. ERR_INVALID "notify.refused"  it was refused for good, or the channel is not complete.  ERR_NOMEM.
  */
-MUST_CHECK enum err_code notice_send(const struct channel *channel, struct str address,
+MUST_CHECK enum err_code notice_send(struct client *client, const struct channel *channel, struct str address,
                                      const struct notice_text *notice, struct err *err);
