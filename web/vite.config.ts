@@ -4,6 +4,7 @@ import vue from '@vitejs/plugin-vue'
 import Components from 'unplugin-vue-components/vite'
 import { ElementPlusResolver } from 'unplugin-vue-components/resolvers'
 import { defineConfig, type Plugin } from 'vite'
+import { manual } from './manual'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
@@ -28,6 +29,7 @@ export default defineConfig({
   plugins: [
     vue(),
     words(),
+    manual(`${root}/docs/manual`),
     Components({ dirs: [], dts: false, resolvers: [ElementPlusResolver({ importStyle: 'css' })] }),
   ],
   resolve: { alias: { '@': fileURLToPath(new URL('src', import.meta.url)) } },

@@ -11,3 +11,8 @@ declare module 'element-plus/es/locale/lang/*' {
   const locale: import('element-plus/es/locale').Language
   export default locale
 }
+
+declare module 'virtual:manual' {
+  const pages: Record<string, string>
+  export default pages
+}

@@ -34,6 +34,7 @@ const routes: RouteRecordRaw[] = [
       { path: 'jobs', component: () => import('./screens/Jobs.vue') },
       { path: 'deadletters', component: () => import('./screens/DeadLetters.vue') },
       { path: 'settings', component: () => import('./screens/Settings.vue') },
+      { path: 'help/:page?', component: () => import('./screens/Help.vue'), props: true },
       { path: 'me', component: () => import('./screens/Me.vue') },
       { path: ':rest(.*)*', component: () => import('./screens/NotHere.vue') },
     ],
