@@ -83,12 +83,12 @@ void zone_free(struct zone *zone)
 
 struct str zone_name(const struct zone *zone)
 {
-    return str_from(zone->name);
+    return zone ? str_from(zone->name) : STR(ZONE_DEFAULT);
 }
 
 int64_t zone_offset_ms(const struct zone *zone, int64_t utc_ms)
 {
-    if (zone->shanghai && utc_ms >= SHANGHAI_FIXED_MS)
+    if (!zone || (zone->shanghai && utc_ms >= SHANGHAI_FIXED_MS))
         return SHANGHAI_OFFSET_MS;
     return change_at(zone, utc_ms)->offset_ms;
 }
@@ -102,7 +102,7 @@ int64_t zone_local(const struct zone *zone, int64_t utc_ms)
  * the wanted one; none = the wall time is skipped, and the jump itself is the answer. */
 int64_t zone_utc(const struct zone *zone, int64_t local_ms)
 {
-    if (zone->shanghai && local_ms >= SHANGHAI_FIXED_MS + DAY_MS)
+    if (!zone || (zone->shanghai && local_ms >= SHANGHAI_FIXED_MS + DAY_MS))
         return local_ms - SHANGHAI_OFFSET_MS;
     const struct change *end = zone->changes + zone->changes_count;
     for (const struct change *c = change_at(zone, local_ms - 2 * DAY_MS); c < end; c++) {

@@ -2,7 +2,8 @@
  *
  * A zone is a table of its offsets from 1970 to 2100, read once from ICU, so that a look-up needs no
  * lock and no library; Asia/Shanghai from 1992 on is answered without the table.  A day is a number of
- * days since 1970-01-01 in the calendar of some zone.
+ * days since 1970-01-01 in the calendar of some zone.  Where a zone is asked something, NULL is UTC+8, which
+ * is what Asia/Shanghai has been since 1992.
  * Threads: a zone never changes; safe from any.  Layer: base. */
 #pragma once
 #include "base/clock.h"

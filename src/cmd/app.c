@@ -58,6 +58,8 @@ enum err_code app_init(struct app *app, struct cmd *cmd, bool lock, struct err *
         rc = conf_load(app->arena, app->data, &app->conf, NULL, err);
     if (!rc)
         app->file = app->conf;
+    if (!rc)
+        rc = zone_new(str_from(app->conf.zone), &app->zone, err);
     if (!rc && !cmd->database)
         cmd->database = app->conf.database;
     return rc;
@@ -69,6 +71,8 @@ void app_done(struct app *app)
         (void)close(app->lock_fd);
     app->lock_fd = -1;
     arena_free(app->live_arena);
+    zone_free(app->zone);
+    app->zone = NULL;
     arena_free(app->arena);
     app->live_arena = NULL;
     app->arena = NULL;

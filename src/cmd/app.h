@@ -5,6 +5,7 @@
  * A pointer is NULL until its room has started.  Layer: cmd. */
 #pragma once
 #include "base/ids.h"
+#include "base/zone.h"
 #include "cmd/cmd.h"
 #include "net/http.h"
 #include "platform/identity/identity.h"
@@ -47,6 +48,7 @@ struct app {
     struct conf file;         /* the file as it was read last; of the main thread */
     struct arena *live_arena; /* of the texts that the last SIGHUP brought; NULL before */
     const char *data;         /* data directory */
+    struct zone *zone;        /* of the conf: whose days count */
     bool demo;
     int lock_fd;                 /* of DIR/lock, or -1 */
     struct identity_first first; /* of identity_start(): printed once the server listens */

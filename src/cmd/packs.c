@@ -94,6 +94,7 @@ static void on_grid(void *arg, const struct bus_event *event)
 enum err_code entity_start(struct app *app, struct err *err)
 {
     const struct entity_config config = { .store = app->store,
+                                          .zone = app->zone,
                                           .packs = app->packs,
                                           .ids = &app->ids,
                                           .clock = app->clock,

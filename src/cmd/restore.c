@@ -76,6 +76,7 @@ static enum err_code check_empty(const char *data, struct err *err)
 static enum err_code entity_tables_make(struct app *app, struct err *err)
 {
     const struct entity_config config = { .store = app->store,
+                                          .zone = app->zone,
                                           .packs = app->packs,
                                           .ids = &app->ids,
                                           .clock = app->clock,

@@ -13,7 +13,7 @@
 static enum err_code roll_up_run(void *arg, struct job *job, struct err *err)
 {
     const struct app *app = arg;
-    const int64_t today = (clock_now(app->clock) + 8 * INT64_C(3600000)) / DAY_MS;
+    const int64_t today = zone_day(app->zone, clock_now(app->clock));
     (void)job;
     return learn_roll_up(app->learn, 0, today - LATE_DAYS, today + 1, err);
 }
@@ -31,6 +31,7 @@ enum err_code learn_room_start(struct app *app, struct err *err)
                                          .series = app->observe ? observe_series(app->observe) : NULL,
                                          .clock = app->clock,
                                          .words = app->words,
+                                         .zone = app->zone,
                                          .stands_on = stands_on,
                                          .stands_ctx = app };
     const struct job_kind kind = {
@@ -43,6 +44,7 @@ enum err_code learn_room_start(struct app *app, struct err *err)
                                     .store = app->store,
                                     .alarms = app->alarms,
                                     .clock = app->clock,
+                                    .zone = app->zone,
                                     .words = app->words };
     enum err_code rc = http_add_routes(app->http, OVERVIEW_ROUTES, overview, err);
     if (!rc)

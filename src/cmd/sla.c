@@ -42,6 +42,7 @@ static enum err_code rooms_open(struct app *app, struct findings *findings, stru
         rc = packs_start(app, err);
     if (!rc) {
         const struct entity_config entity = { .store = app->store,
+                                              .zone = app->zone,
                                               .packs = app->packs,
                                               .ids = &app->ids,
                                               .clock = app->clock,

@@ -10,8 +10,6 @@
 #include <stdlib.h>
 
 #define MONTHS 12
-#define CHINA_MS INT64_C(28800000)
-#define DAY_MS INT64_C(86400000)
 
 struct working {
     struct request *req;
@@ -22,31 +20,27 @@ struct working {
     json_t *body;
     const struct alarm *live;
     int live_count;
-    int due, overdue, done, due_today;
 };
 
 /* ---- twelve months of attainment ---- */
 
 static enum err_code put_months(struct working *working, struct tx *tx, struct str code, struct err *err)
 {
+    const struct zone *zone = working->overview->zone;
     json_t *months = json_array();
-    int64_t year;
-    int month, day;
     (void)json_object_set_new(working->body, "months", months);
-    civil_from_days(working->today, &year, &month, &day);
     for (int i = MONTHS - 1; i >= 0; i--) {
-        const int64_t number = year * 12 + month - 1 - i, next = number + 1;
-        const int64_t from = days_from_civil(number / 12, (int)(number % 12) + 1, 1) * DAY_MS - CHINA_MS;
-        const int64_t to = days_from_civil(next / 12, (int)(next % 12) + 1, 1) * DAY_MS - CHINA_MS;
+        const int64_t first = day_month_start(working->today, -i), next = day_month_start(first, 1);
+        const int64_t from = zone_day_start(zone, first), to = zone_day_start(zone, next);
         int64_t met, missed;
         const enum err_code rc = attainment_row(tx, code, from, to, &met, &missed, err);
         if (rc)
             return rc;
-        char name[40];
-        (void)snprintf(name, sizeof name, "%04d-%02d", (int)(number / 12), (int)(number % 12) + 1);
+        char name[DAY_TEXT_SIZE];
+        day_text(first, name);
         (void)json_array_append_new(
             months,
-            json_pack("{s:s,s:o,s:I,s:I}", "month", name, "percent",
+            json_pack("{s:s%,s:o,s:I,s:I}", "month", name, 7, "percent",
                       met + missed ? json_real((double)met * 100 / (double)(met + missed)) : json_null(),
                       "met", (json_int_t)met, "total", (json_int_t)met + missed));
     }
@@ -64,23 +58,14 @@ static const char *state_of(const struct duty_of *duty)
     return duty->answer.due ? "due" : "done";
 }
 
-/* The day that matters: the last one of the oldest window overdue, else of the running one. */
-static int64_t due_day(const struct duty_of *duty)
-{
-    for (int i = 0; i < duty->answer.count; i++)
-        if (duty->answer.windows[i].state == DUTY_OVERDUE)
-            return duty->answer.windows[i].to_day - 1;
-    return duty->answer.next_day;
-}
-
-static json_t *duty_json(const struct duty_of *duty, struct str service_name)
+static json_t *duty_json(const struct duty_of *duty, struct str service_name, int64_t day)
 {
     return json_pack("{s:o,s:o,s:o,s:s,s:o,s:o,s:b,s:s,s:o,s:i}", "id", json_id(duty->id), "service",
                      json_id(duty->service), "service_name", json_str_or_null(service_name), "kind",
                      duty->inspection ? "inspection" : "deliverable", "name", json_str_or_null(duty->name),
                      "interval", json_str_or_null(duty->interval), "general", duty->general, "state",
-                     state_of(duty), "due_at", duty->every.by_event ? json_null() : json_day(due_day(duty)),
-                     "open", duty->answer.overdue);
+                     state_of(duty), "due_at", duty->every.by_event ? json_null() : json_day(day), "open",
+                     duty->answer.overdue);
 }
 
 static enum err_code put_duties(struct working *working, struct tx *tx, const json_t *service,
@@ -89,7 +74,7 @@ static enum err_code put_duties(struct working *working, struct tx *tx, const js
     struct duty_of *duties;
     int count, due = 0, done = 0, overdue = 0;
     struct duty_rules *rules;
-    enum err_code rc = duty_rules_load(&working->plain, tx, &rules, err);
+    enum err_code rc = duty_rules_load(&working->plain, working->overview->zone, tx, &rules, err);
     if (!rc)
         rc = duties_of(rules, tx, service, working->id, working->today, working->req->arena, &duties, &count,
                        err);
@@ -100,7 +85,8 @@ static enum err_code put_duties(struct working *working, struct tx *tx, const js
         due += duties[i].answer.due;
         done += duties[i].answer.done;
         overdue += duties[i].answer.overdue;
-        (void)json_array_append_new(items, duty_json(&duties[i], record_str(service, "name")));
+        (void)json_array_append_new(items,
+                                    duty_json(&duties[i], record_str(service, "name"), duty_day(&duties[i])));
     }
     (void)json_object_set_new(
         working->body, "duties",
@@ -319,7 +305,7 @@ static enum err_code start(struct request *req, struct working *working, struct 
     *working = (struct working) {
         .req = req,
         .overview = overview,
-        .today = day_of(clock_now(overview->clock)),
+        .today = zone_day(overview->zone, clock_now(overview->clock)),
         .call = { .entity = overview->entity, .who = req->who, .lang = req->lang, .arena = req->arena },
         .plain = { .entity = overview->entity, .lang = req->lang, .arena = req->arena }
     };
@@ -350,101 +336,49 @@ static enum err_code service_get(struct request *req, struct reply *reply, struc
 
 /* ---- GET core/duties ---- */
 
-struct owed {
-    json_t *json;
-    int64_t day;
-    bool overdue;
-};
-
 struct owing {
     struct working *working;
-    struct tx *tx;
-    struct duty_rules *rules;
-    struct owed *items;
-    int count, max;
-    bool want_due, want_overdue;
+    struct duties_page page;
 };
-
-static enum err_code owe_service(void *arg, int64_t id, const json_t *service, struct err *err)
-{
-    struct owing *owing = arg;
-    struct working *working = owing->working;
-    struct duty_of *duties;
-    int count;
-    /* each service's working memory is given back before the next */
-    AUTO(arena_free_auto) struct arena *arena = arena_new((size_t)64 << 20);
-    if (!arena)
-        return err_nomem(err);
-    const enum err_code rc =
-        duties_of(owing->rules, owing->tx, service, id, working->today, arena, &duties, &count, err);
-    for (int i = 0; i < count && !rc; i++) {
-        const bool overdue = duties[i].answer.overdue > 0;
-        if (duties[i].every.by_event)
-            continue;
-        if (!overdue && !duties[i].answer.due) {
-            working->done++;
-            continue;
-        }
-        working->overdue += overdue;
-        working->due += !overdue;
-        working->due_today += !overdue && due_day(&duties[i]) <= working->today;
-        if (owing->count < owing->max && (overdue ? owing->want_overdue : owing->want_due))
-            owing->items[owing->count++] = (struct owed) { duty_json(&duties[i], record_str(service, "name")),
-                                                           due_day(&duties[i]), overdue };
-    }
-    return rc;
-}
-
-static int overdue_first(const void *a, const void *b)
-{
-    const struct owed *x = a, *y = b;
-    if (x->overdue != y->overdue)
-        return x->overdue ? -1 : 1;
-    return (x->day > y->day) - (x->day < y->day);
-}
 
 static enum err_code owing_fn(struct tx *tx, void *arg, struct err *err)
 {
     struct owing *owing = arg;
-    for (int i = 0; i < owing->count; i++)
-        json_decref(owing->items[i].json);
-    owing->count = owing->working->due = owing->working->overdue = 0;
-    owing->working->done = owing->working->due_today = 0;
-    owing->tx = tx;
-    const enum err_code rc = duty_rules_load(&owing->working->plain, tx, &owing->rules, err);
-    return rc ? rc : each_of(&owing->working->call, tx, "ops.service", owe_service, owing, err);
+    struct working *working = owing->working;
+    struct duty_rules *rules;
+    const enum err_code rc = duty_rules_load(&working->plain, working->overview->zone, tx, &rules, err);
+    return rc ? rc : duties_owed(rules, &working->call, tx, &owing->page, err);
 }
 
 static enum err_code duties_get(struct request *req, struct reply *reply, struct err *err)
 {
-    enum { OWED_MAX = 20000 };
     struct working working;
     int64_t limit;
     const struct str state = request_query(req, "state");
     enum err_code rc = start(req, &working, err);
-    struct owing owing = { .working = &working,
-                           .items = arena_alloc(req->arena, OWED_MAX, sizeof *owing.items),
-                           .max = OWED_MAX,
-                           .want_due = !str_eq(state, STR("overdue")),
-                           .want_overdue = !str_eq(state, STR("due")) };
-    if (!rc && !owing.items)
-        rc = err_nomem(err);
     if (!rc)
         rc = request_query_i64(req, "limit", 1, 200, 200, &limit, err);
-    if (!rc)
-        rc = store_read(working.overview->store, owing_fn, &owing, err);
-    if (owing.count)
-        qsort(owing.items, (size_t)owing.count, sizeof *owing.items, overdue_first);
+    if (rc)
+        return rc;
+    struct owing owing = { .working = &working,
+                           .page = { .today = working.today,
+                                     .due = !str_eq(state, STR("overdue")),
+                                     .overdue = !str_eq(state, STR("due")),
+                                     .limit = (int)limit,
+                                     .after = request_query(req, "after") } };
+    rc = store_read(working.overview->store, owing_fn, &owing, err);
+    if (rc)
+        return rc;
+    const struct duties_page *page = &owing.page;
     json_t *items = json_array();
-    for (int i = 0; i < owing.count; i++) {
-        if (!rc && i < (int)limit)
-            (void)json_array_append_new(items, owing.items[i].json);
-        else
-            json_decref(owing.items[i].json);
-    }
-    working.body = json_pack("{s:o,s:i,s:i,s:i,s:i}", "items", items, "due", working.due, "overdue",
-                             working.overdue, "done", working.done, "due_today", working.due_today);
-    return finish(&working, reply, rc, err);
+    for (int i = 0; i < page->count; i++)
+        (void)json_array_append_new(
+            items, duty_json(&page->items[i].duty, page->items[i].service_name, page->items[i].day));
+    return reply_json(reply,
+                      json_pack("{s:o,s:o,s:i,s:i,s:i,s:i}", "items", items, "next",
+                                json_str_or_null(page->next), "due", page->due_total, "overdue",
+                                page->overdue_total, "done", page->done_total, "due_today", page->due_today),
+                      err);
 }
 
 const struct route OVERVIEW_ROUTES[] = {

@@ -12,10 +12,11 @@
  *    "quotas":[{"id","name","bound","amount","period","note","general"}]}
  *   DUTY {"id","service","service_name","kind":"inspection|deliverable","name","interval","general":false,
  *         "state":"done|due|overdue|event","due_at":DAY|null,"open":n windows overdue}
- * GET core/duties?state=due|overdue&limit=200      {"items":[DUTY...],"due":n,"overdue":n,"done":n,
- * "due_today":n} over the services one may see; overdue first, then by day.  due: the running window is not
- * done yet; due_today: and ends today.  Permission: ops.service.read; rows by the asker's scope.  Layer:
- * learn. */
+ * GET core/duties?state=due|overdue&limit=200&after=CURSOR
+ *   {"items":[DUTY...],"next":CURSOR|null,"due":n,"overdue":n,"done":n,"due_today":n} over the services one
+ *   may see; overdue first, then by day.  The counts are of all pages and both states; due: the running
+ * window is not done yet; due_today: and ends today. Months and days are those of the zone.  Permission:
+ * ops.service.read; rows by the asker's scope. Threads: any.  Layer: learn. */
 #pragma once
 #include "net/http.h"
 #include "platform/entity/entity.h"
@@ -27,6 +28,7 @@ struct overview {
     struct store *store;
     struct alarms *alarms;
     const struct clock *clock;
+    const struct zone *zone; /* NULL: UTC+8 */
     const struct words *words;
 };
 extern const struct route OVERVIEW_ROUTES[];

@@ -9,11 +9,10 @@
 #include <stdlib.h>
 
 #define HOUR_MS INT64_C(3600000)
-#define CHINA_MS (8 * HOUR_MS)
 #define CHECKS_MAX 20000
 #define RECORDS_BYTES_MAX ((size_t)64 << 20)
 #define SERIES_OF_CHECK_MAX 64 /* probe nodes of one check */
-#define POINTS_MAX (24 * 40)
+#define POINTS_MAX (24 * 4 * 40)
 #define LATE_DAYS 8 /* samples may come that much later */
 #define FORMAT_MAX ((size_t)32 << 20)
 #define WINDOWS_MAX 5000
@@ -56,16 +55,6 @@ struct rolling {
     int rows_count;
 };
 
-static int64_t china_midnight(int64_t day)
-{
-    return day * DAY_MS - CHINA_MS;
-}
-
-static int64_t china_day(int64_t ms)
-{
-    return (ms + CHINA_MS) / DAY_MS;
-}
-
 enum err_code learn_new(const struct learn_config *config, struct learn **out_learn, struct err *err)
 {
     struct learn *learn = mem_alloc(1, sizeof(*learn));
@@ -96,12 +85,12 @@ struct str report_rule(const struct report *report, const struct report_view *vi
                      report->counted ? STR("report.rule.counted") : STR("report.rule.excluded"));
 }
 
-struct str report_instant(struct arena *arena, int64_t ms)
+struct str report_instant(const struct report *report, struct arena *arena, int64_t ms)
 {
     char text[CLOCK_TEXT_SIZE];
     if (!ms)
         return STR("");
-    (void)clock_text(ms, CLOCK_SHOWN_MINUTES, text);
+    (void)clock_text(zone_local(report->zone, ms), 0, text);
     return arena_printf(arena, "%.5s %.5s", text + 5, text + 11);
 }
 
@@ -207,19 +196,24 @@ static enum err_code put_fn(struct tx *tx, void *arg, struct err *err)
     return rc;
 }
 
-/* Adds what one series has in [from, to) to the days, by hour, so that days are those of China. */
+/* Adds what one series has in [from, to) to the days, by steps that no day of the zone cuts. */
 static enum err_code roll_span(struct rolling *rolling, int64_t series, int64_t from_ms, int64_t to_ms,
                                bool maintenance, struct availability_row *rows, int days, bool *out_any,
                                struct err *err)
 {
+    const struct zone *zone = rolling->learn->config.zone;
+    /* steps begin at full hours of UTC, and not everywhere is that one of the wall */
+    const bool whole = zone_offset_ms(zone, rolling->gather.from_ms) % HOUR_MS == 0 &&
+                       zone_offset_ms(zone, rolling->gather.to_ms) % HOUR_MS == 0;
     struct series_point *points = NULL;
     size_t count = 0;
-    const enum err_code rc = series_read(rolling->learn->config.series, series, from_ms, to_ms, HOUR_MS,
-                                         SERIES_SUM, POINTS_MAX, rolling->gather.arena, &points, &count, err);
+    const enum err_code rc =
+        series_read(rolling->learn->config.series, series, from_ms, to_ms, whole ? HOUR_MS : HOUR_MS / 4,
+                    SERIES_SUM, POINTS_MAX, rolling->gather.arena, &points, &count, err);
     if (rc)
         return rc == ERR_NOT_FOUND ? ERR_OK : rc;
     for (size_t p = 0; p < count; p++) {
-        const int64_t day = china_day(points[p].at_ms) - rows[0].day;
+        const int64_t day = zone_day(zone, points[p].at_ms) - rows[0].day;
         const int64_t total = (int64_t)points[p].good + points[p].failed;
         const int64_t up = points[p].good ? (int64_t)(points[p].value + 0.5) : 0;
         if (day < 0 || day >= days)
@@ -291,10 +285,10 @@ static enum err_code roll_check(struct rolling *rolling, const struct check_of *
 enum err_code learn_roll_up(struct learn *learn, int64_t service, int64_t from_day, int64_t to_day,
                             struct err *err)
 {
-    struct rolling rolling = {
-        .learn = learn,
-        .gather = { .service = service, .from_ms = china_midnight(from_day), .to_ms = china_midnight(to_day) }
-    };
+    struct rolling rolling = { .learn = learn,
+                               .gather = { .service = service,
+                                           .from_ms = zone_day_start(learn->config.zone, from_day),
+                                           .to_ms = zone_day_start(learn->config.zone, to_day) } };
     const int64_t days = to_day - from_day;
     enum err_code rc;
     if (!learn->config.series || days <= 0)
@@ -387,12 +381,13 @@ static enum err_code count_duties(struct making *making, struct tx *tx, const js
     struct report *report = making->report;
     struct duty_rules *rules = NULL;
     struct duty_of *duties = NULL;
-    const int64_t today = china_day(report->made_ms);
+    const struct zone *zone = making->learn->config.zone;
+    const int64_t today = zone_day(zone, report->made_ms);
     int count = 0;
     enum err_code rc;
     if (!entity_type_find(making->learn->config.entity, "ops.duty"))
         return ERR_OK;
-    rc = duty_rules_load(&call, tx, &rules, err);
+    rc = duty_rules_load(&call, zone, tx, &rules, err);
     if (!rc)
         rc = duties_of(rules, tx, service, report->service,
                        today < report->to_day ? today : report->to_day - 1, tx_arena(tx), &duties, &count,
@@ -475,7 +470,8 @@ static enum err_code make_fn(struct tx *tx, void *arg, struct err *err)
         rc = count_duties(making, tx, service, err);
     json_decref(service);
     for (int i = 0; !rc && i < report->alarms_count; i++) {
-        const int64_t day = china_day(report->alarms[i].opened_ms) - report->from_day;
+        const int64_t day =
+            zone_day(making->learn->config.zone, report->alarms[i].opened_ms) - report->from_day;
         const int grade = report->alarms[i].grade;
         if (day >= 0 && day < report->days_count)
             report->days[day].alarms++;
@@ -486,7 +482,8 @@ static enum err_code make_fn(struct tx *tx, void *arg, struct err *err)
             rc = keep(making, &report->alarms[i].state, err);
     }
     for (int i = 0; !rc && i < report->tickets_count; i++) {
-        const int64_t day = china_day(report->tickets[i].opened_ms) - report->from_day;
+        const int64_t day =
+            zone_day(making->learn->config.zone, report->tickets[i].opened_ms) - report->from_day;
         struct str *const texts[] = { &report->tickets[i].number, &report->tickets[i].title,
                                       &report->tickets[i].level, &report->tickets[i].state };
         if (day >= 0 && day < report->days_count)
@@ -500,10 +497,11 @@ static enum err_code make_fn(struct tx *tx, void *arg, struct err *err)
 }
 
 /* "2026-11" -> its days; "" = the month of now. */
-static enum err_code month_set(struct report *report, struct str month, struct arena *arena, struct err *err)
+static enum err_code month_set(struct report *report, const struct zone *zone, struct str month,
+                               struct arena *arena, struct err *err)
 {
     char text[DAY_TEXT_SIZE];
-    int64_t day = china_day(report->made_ms);
+    int64_t day = zone_day(zone, report->made_ms);
     if (month.len) {
         const struct str first = arena_printf(arena, "%.*s-01", STR_ARG(month));
         struct err bad;
@@ -517,8 +515,8 @@ static enum err_code month_set(struct report *report, struct str month, struct a
     report->from_day = day_month_start(day, 0);
     report->to_day = day_month_start(day, 1);
     report->days_count = (int)(report->to_day - report->from_day);
-    report->from_ms = china_midnight(report->from_day);
-    report->to_ms = china_midnight(report->to_day);
+    report->from_ms = zone_day_start(zone, report->from_day);
+    report->to_ms = zone_day_start(zone, report->to_day);
     day_text(report->from_day, text);
     report->month = arena_printf(arena, "%.7s", text);
     return report->month.ptr ? ERR_OK : err_nomem(err);
@@ -534,16 +532,17 @@ enum err_code learn_report(struct learn *learn, const struct principal *who, enu
     if (!report)
         return err_nomem(err);
     report->service = service;
+    report->zone = learn->config.zone;
     report->made_ms = clock_now(learn->config.clock);
     report->alarms = arena_alloc(arena, REPORT_ALARMS_MAX, sizeof(*report->alarms));
     report->tickets = arena_alloc(arena, REPORT_TICKETS_MAX, sizeof(*report->tickets));
     if (!report->alarms || !report->tickets)
         return err_nomem(err);
-    rc = month_set(report, month, arena, err);
+    rc = month_set(report, learn->config.zone, month, arena, err);
     if (rc)
         return rc;
     /* the newest days are not rolled up yet, or not for the last time */
-    today = china_day(report->made_ms) + 1;
+    today = zone_day(learn->config.zone, report->made_ms) + 1;
     from = today - LATE_DAYS > report->from_day ? today - LATE_DAYS : report->from_day;
     rc = learn_roll_up(learn, service, from, today < report->to_day ? today : report->to_day, err);
     if (!rc)

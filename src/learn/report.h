@@ -34,6 +34,7 @@ struct learn;
 
 struct report {
     int64_t service;
+    const struct zone *zone;
     struct str code, name, unit;
     struct str month; /* "2026-11" */
     int64_t from_day, to_day, from_ms, to_ms, made_ms;
@@ -79,8 +80,8 @@ struct report_view {
 struct str report_percent(struct arena *arena, int64_t part, int64_t whole);
 /* What the report does with maintenance windows, as a sentence. */
 struct str report_rule(const struct report *report, const struct report_view *view);
-/* "11-21 14:05" in China. */
-struct str report_instant(struct arena *arena, int64_t ms);
+/* "11-21 14:05" in the report's zone; "" for 0. */
+struct str report_instant(const struct report *report, struct arena *arena, int64_t ms);
 
 MUST_CHECK enum err_code report_json(const struct report *report, const struct report_view *view,
                                      json_t **out, struct err *err);
@@ -99,6 +100,7 @@ struct learn_config {
     /* Does the subject stand on the base, directly or not?  NULL = none does. */
     bool (*stands_on)(void *ctx, int64_t subject, int64_t base, int64_t at_ms);
     void *stands_ctx;
+    const struct zone *zone; /* of the days; NULL: UTC+8; must outlive it */
 };
 /* Copies the config.  ERR_NOMEM.  Caller frees. */
 MUST_CHECK enum err_code learn_new(const struct learn_config *config, struct learn **out_learn,

@@ -89,11 +89,11 @@ static void alarms(struct paper *paper, const struct report *report, const struc
                                            labels, values, report->days_count, 0, 0, NAN, 0 });
     cells = arena_alloc(view->arena, (size_t)report->alarms_count * 5 + 1, sizeof(*cells));
     for (int i = 0; cells && i < report->alarms_count; i++) {
-        cells[i * 5] = report_instant(view->arena, report->alarms[i].opened_ms);
+        cells[i * 5] = report_instant(report, view->arena, report->alarms[i].opened_ms);
         cells[i * 5 + 1] = number(view, report->alarms[i].grade);
         cells[i * 5 + 2] = report->alarms[i].title;
         cells[i * 5 + 3] = number(view, report->alarms[i].count);
-        cells[i * 5 + 4] = dash_if_empty(report_instant(view->arena, report->alarms[i].cleared_ms));
+        cells[i * 5 + 4] = dash_if_empty(report_instant(report, view->arena, report->alarms[i].cleared_ms));
     }
     paper_table(paper, columns, 5, cells, cells ? report->alarms_count : 0, word(view, "report.none.alarms"));
 }
@@ -160,8 +160,8 @@ static void tickets(struct paper *paper, const struct report *report, const stru
         cells[i * 6] = report->tickets[i].number;
         cells[i * 6 + 1] = report->tickets[i].title;
         cells[i * 6 + 2] = dash_if_empty(report->tickets[i].level);
-        cells[i * 6 + 3] = report_instant(view->arena, report->tickets[i].opened_ms);
-        cells[i * 6 + 4] = dash_if_empty(report_instant(view->arena, report->tickets[i].closed_ms));
+        cells[i * 6 + 3] = report_instant(report, view->arena, report->tickets[i].opened_ms);
+        cells[i * 6 + 4] = dash_if_empty(report_instant(report, view->arena, report->tickets[i].closed_ms));
         cells[i * 6 + 5] = ticket_clocks(view, &report->tickets[i]);
     }
     paper_table(paper, columns, 6, cells, cells ? report->tickets_count : 0,

@@ -139,12 +139,13 @@ static void alarms(struct sheet *sheet, const struct report *report)
                                            "report.cleared" };
     lxw_worksheet *ws = page(sheet, "report.part.alarms", columns, 5);
     for (int i = 0; i < report->alarms_count; i++) {
-        put(ws, i + 1, 0, text(sheet->view, report_instant(sheet->view->arena, report->alarms[i].opened_ms)));
+        put(ws, i + 1, 0,
+            text(sheet->view, report_instant(report, sheet->view->arena, report->alarms[i].opened_ms)));
         put_number(ws, i + 1, 1, report->alarms[i].grade);
         put(ws, i + 1, 2, text(sheet->view, report->alarms[i].title));
         put_number(ws, i + 1, 3, (double)report->alarms[i].count);
         put(ws, i + 1, 4,
-            text(sheet->view, report_instant(sheet->view->arena, report->alarms[i].cleared_ms)));
+            text(sheet->view, report_instant(report, sheet->view->arena, report->alarms[i].cleared_ms)));
     }
 }
 
@@ -180,8 +181,8 @@ static void tickets(struct sheet *sheet, const struct report *report)
         put(ws, i + 1, 0, text(sheet->view, ticket->number));
         put(ws, i + 1, 1, text(sheet->view, ticket->title));
         put(ws, i + 1, 2, text(sheet->view, ticket->level));
-        put(ws, i + 1, 3, text(sheet->view, report_instant(sheet->view->arena, ticket->opened_ms)));
-        put(ws, i + 1, 4, text(sheet->view, report_instant(sheet->view->arena, ticket->closed_ms)));
+        put(ws, i + 1, 3, text(sheet->view, report_instant(report, sheet->view->arena, ticket->opened_ms)));
+        put(ws, i + 1, 4, text(sheet->view, report_instant(report, sheet->view->arena, ticket->closed_ms)));
         for (int c = 0; c < SLA_CLOCK__COUNT; c++) {
             char key[40];
             if (!ticket->clocks[c].agreed)

@@ -85,10 +85,28 @@ static bool stands_on(void *ctx, int64_t subject, int64_t base, int64_t at_ms)
     return subject == world->service && base == world->host;
 }
 
+/* A learn whose days are those of `zone`. */
+static struct learn *learn_in(struct world *world, const struct zone *zone)
+{
+    const struct learn_config config = { .store = world->store,
+                                         .entity = world->entity,
+                                         .series = world->series,
+                                         .clock = &world->clock,
+                                         .words = world->words,
+                                         .zone = zone,
+                                         .stands_on = stands_on,
+                                         .stands_ctx = world };
+    struct learn *learn = NULL;
+    struct err err = { 0 };
+    test_ok(!learn_new(&config, &learn, &err), "%s", err.id);
+    return learn;
+}
+
 static void begin(struct world *world)
 {
     struct err err = { 0 };
     struct findings findings;
+    static int worlds; /* each has a folder of its own */
     char path[400], *packs_dir = strdup(test_file("packs"));
     const char *dirs[] = { packs_dir };
     memset(world, 0, sizeof(*world));
@@ -136,18 +154,10 @@ static void begin(struct world *world)
                                           .entity = world->entity,
                                           .packs = world->packs };
     test_ok(!handle_new(&handle, &findings, &world->handle, &err), "%s", err.id);
-    (void)snprintf(world->dir, sizeof(world->dir), "%s/report-series-%d", teststore_dir(),
-                   (int)world->ids.last % 997);
+    (void)snprintf(world->dir, sizeof(world->dir), "%s/report-series-%d", teststore_dir(), worlds++);
     const struct series_config series = { .dir = world->dir, .clock = &world->clock };
     teststore_ok(series_open(&series, &world->series, &err), &err, "series");
-    const struct learn_config learn = { .store = world->store,
-                                        .entity = world->entity,
-                                        .series = world->series,
-                                        .clock = &world->clock,
-                                        .words = world->words,
-                                        .stands_on = stands_on,
-                                        .stands_ctx = world };
-    test_ok(!learn_new(&learn, &world->learn, &err), "%s", err.id);
+    world->learn = learn_in(world, NULL);
     free(packs_dir);
 }
 
@@ -403,4 +413,52 @@ static void test_bad(void **state)
     end(&world);
 }
 
-TEST_MAIN(TEST(test_month), TEST(test_maintenance), TEST(test_percent), TEST(test_bad))
+/* The same samples fall on other days elsewhere: with summer time, and where the hour begins at half past. */
+static void test_zones(void **state)
+{
+    static const struct {
+        const char *zone, *now, *month;
+        int minutes; /* of samples before now */
+        int day, total;
+        int other, other_total;
+        const char *from, *to;
+    } cases[] = {
+        /* the clocks go back in the night to Sunday the 25th of October: that day has 25 hours */
+        { "Europe/Berlin", "2026-10-26T00:00:00+01:00", "2026-10", 1600, 24, 25 * 60, 23, 100,
+          "2026-10-01T00:00:00+02:00", "2026-11-01T00:00:00+01:00" },
+        /* and forward on the 29th of March: 23 hours */
+        { "Europe/Berlin", "2026-03-30T00:00:00+02:00", "2026-03", 1600, 28, 23 * 60, 27, 220,
+          "2026-03-01T00:00:00+01:00", "2026-04-01T00:00:00+02:00" },
+        { "Asia/Kolkata", "2026-11-10T02:00:00+05:30", "2026-11", 300, 9, 120, 8, 180,
+          "2026-11-01T00:00:00+05:30", "2026-12-01T00:00:00+05:30" },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct world world;
+        struct zone *zone = NULL;
+        const struct report *report = NULL;
+        struct err err = { 0 };
+        begin(&world);
+        test_ok(!zone_new(str_from(cases[i].zone), &zone, &err), "%s", cases[i].zone);
+        world.clock.test_ms = at(cases[i].now);
+        samples(&world, cases[i].minutes, 0);
+        struct learn *learn = learn_in(&world, zone);
+        teststore_ok(learn_report(learn, NULL, LANG_ZH, world.service, str_from(cases[i].month), world.arena,
+                                  &report, &err),
+                     &err, "report");
+        test_ok(report->from_ms == at(cases[i].from) && report->to_ms == at(cases[i].to), "span of %s",
+                cases[i].zone);
+        assert_int_equal(report->days[cases[i].day].total, cases[i].total);
+        assert_int_equal(report->days[cases[i].other].total, cases[i].other_total);
+        assert_int_equal(report->total, cases[i].total + cases[i].other_total);
+        test_ok(str_eq(report_instant(report, world.arena, at(cases[i].to)), i == 0   ? STR("11-01 00:00")
+                                                                             : i == 1 ? STR("04-01 00:00")
+                                                                                      : STR("12-01 00:00")),
+                "an instant on paper is that of the wall");
+        learn_free(learn);
+        zone_free(zone);
+        end(&world);
+    }
+}
+
+TEST_MAIN(TEST(test_month), TEST(test_maintenance), TEST(test_zones), TEST(test_percent), TEST(test_bad))

@@ -215,7 +215,7 @@ static enum err_code get_series(struct request *req, struct reply *reply, struct
     const int64_t now = clock_now(ctx->clock);
     const struct str step_text = request_query(req, "step"), agg_text = request_query(req, "agg");
     int64_t id, from, to;
-    struct str labels;
+    struct str labels = { 0 };
     enum err_code rc = request_path_id(req, "id", &id, err);
     if (!rc)
         rc = series_labels_get(ctx->series, id, req->arena, &labels, err);

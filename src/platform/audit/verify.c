@@ -223,7 +223,7 @@ static enum err_code verify_fn(struct tx *tx, void *arg, struct err *err)
 enum err_code audit_verify(struct store *store, const struct key_ring *keys, struct audit_verdict *out,
                            struct err *err)
 {
-    struct audit_verdict verdict;
+    struct audit_verdict verdict = { 0 };
     struct verify verify = { .keys = keys, .verdict = &verdict };
     const enum err_code rc = store_read(store, verify_fn, &verify, err);
     if (!rc)

@@ -111,11 +111,10 @@ enum err_code history_add(const struct entity_call *call, struct tx *tx, const s
 /* ---- numbers ---- */
 
 /* The pattern with the date put in; *seq_at and *seq_width tell where the sequence goes. */
-static void number_expand(struct str pattern, int64_t now_ms, struct buf *out, size_t *seq_at, int *seq_width)
+static void number_expand(struct str pattern, int64_t days, struct buf *out, size_t *seq_at, int *seq_width)
 {
     int64_t year;
     int month, day;
-    int64_t days = (now_ms + (int64_t)ENTITY_OFFSET_MINUTES * 60000) / 86400000;
     civil_from_days(days, &year, &month, &day);
     for (size_t at = 0; at < pattern.len;) {
         const struct str rest = str_slice(pattern, at, pattern.len);
@@ -142,14 +141,14 @@ static void number_expand(struct str pattern, int64_t now_ms, struct buf *out, s
     }
 }
 
-enum err_code number_next(struct tx *tx, const struct entity_type *type, int64_t now_ms, struct arena *arena,
+enum err_code number_next(struct tx *tx, const struct entity_type *type, int64_t day, struct arena *arena,
                           struct str *out, struct err *err)
 {
     struct buf text;
     size_t seq_at = 0;
     int width = 1;
     buf_init(&text, 200);
-    number_expand(type->number, now_ms, &text, &seq_at, &width);
+    number_expand(type->number, day, &text, &seq_at, &width);
     const struct str whole = arena_str(arena, buf_get(&text));
     buf_done(&text);
     const struct str head = str_slice(whole, 0, seq_at), tail = str_slice(whole, seq_at, whole.len);

@@ -56,6 +56,11 @@ const struct types *entity_types(const struct entity *entity)
     return entity->types;
 }
 
+const struct zone *entity_zone(const struct entity *entity)
+{
+    return entity->config.zone;
+}
+
 const struct entity_type *entity_type_find(const struct entity *entity, const char *full)
 {
     return types_find(entity->types, str_from(full));

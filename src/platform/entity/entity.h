@@ -14,6 +14,7 @@
 #pragma once
 #include "base/buf.h"
 #include "base/ids.h"
+#include "base/zone.h"
 #include "platform/entity/type.h"
 
 struct store;
@@ -32,6 +33,7 @@ struct entity_config {
     const struct packs *packs;
     struct ids *ids;
     const struct clock *clock;
+    const struct zone *zone; /* of the days in numbers and queries; NULL: UTC+8 */
     const struct words *words;
     struct bus *bus;             /* NULL = no events */
     struct broadcast *broadcast; /* NULL = events of this node only */
@@ -44,6 +46,8 @@ MUST_CHECK enum err_code entity_open(const struct entity_config *config, struct 
                                      struct entity **out, struct err *err);
 void entity_free(struct entity *entity);
 const struct types *entity_types(const struct entity *entity);
+/* Of the config. */
+const struct zone *entity_zone(const struct entity *entity);
 /* By "pack.type", or NULL. */
 const struct entity_type *entity_type_find(const struct entity *entity, const char *full);
 

@@ -10,7 +10,6 @@
 #include "store/store.h"
 
 #define ENTITY_HOOKS_MAX 64
-#define ENTITY_OFFSET_MINUTES 480 /* numbers and days are those of Beijing */
 
 struct hook {
     const struct entity_type *type; /* NULL = all */
@@ -172,7 +171,7 @@ MUST_CHECK enum err_code common_delete(struct tx *tx, const struct entity_type *
 MUST_CHECK enum err_code history_add(const struct entity_call *call, struct tx *tx,
                                      const struct entity_type *type, int64_t id, int64_t version,
                                      const char *action, struct str changes, struct err *err);
-MUST_CHECK enum err_code number_next(struct tx *tx, const struct entity_type *type, int64_t now_ms,
+MUST_CHECK enum err_code number_next(struct tx *tx, const struct entity_type *type, int64_t day,
                                      struct arena *arena, struct str *out, struct err *err);
 /* Every given reference and dictionary code of `values` is there; faults go to call->findings.  Those that
  * the caller gave himself (members of `by_caller`) must be within what he may read. */

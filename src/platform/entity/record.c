@@ -161,7 +161,8 @@ static enum err_code fill_kind(struct write *w, struct err *err)
     if (!w->type->number.len || number < 0 || !w->after[number].null)
         return ERR_OK;
     struct value value = { .given = true };
-    const enum err_code rc = number_next(w->tx, w->type, now, w->call->arena, &value.text, err);
+    const enum err_code rc = number_next(w->tx, w->type, zone_day(entity_zone(w->call->entity), now),
+                                         w->call->arena, &value.text, err);
     if (!rc)
         w->after[number] = value;
     return rc;

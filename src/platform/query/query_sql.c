@@ -600,17 +600,14 @@ static bool read_param(const struct param *param, struct str text, struct sql_ar
 static void ready_param(const struct entity_call *call, int64_t now, const struct param *param,
                         struct sql_arg *out)
 {
-    int64_t year;
-    int month, day;
+    char day[DAY_TEXT_SIZE];
     if (str_eq(param->name, STR("now"))) {
         *out = (struct sql_arg) { .kind = SQL_I64, .i64 = now };
     } else if (str_eq(param->name, STR("me"))) {
         *out = (struct sql_arg) { .kind = SQL_I64, .i64 = call->who ? call->who->user_id : 0 };
     } else if (str_eq(param->name, STR("today"))) {
-        civil_from_days((now + 8 * 3600000) / 86400000, &year, &month, &day);
-        *out =
-            (struct sql_arg) { .kind = SQL_TEXT,
-                               .text = arena_printf(call->arena, "%04d-%02d-%02d", (int)year, month, day) };
+        day_text(zone_day(entity_zone(call->entity), now), day);
+        *out = (struct sql_arg) { .kind = SQL_TEXT, .text = arena_str(call->arena, str_from(day)) };
     }
 }
 

@@ -1,6 +1,7 @@
 /* conf.c - see conf.h; one row a key. */
 #include "platform/settings/conf.h"
 #include "base/buf.h"
+#include "base/zone.h"
 
 #include <stdio.h>
 
@@ -40,6 +41,7 @@ static const struct key KEYS[] = {
     TEXT("metrics-token", metrics_token, LIVE),
     TEXT("check-ca", check_ca, FIXED),
     TEXT("public-url", public_url, LIVE),
+    TEXT("zone", zone, FIXED),
     TEXT("log-level", log_level, LIVE),
     NUMBER("workers", workers, FIXED, 1, 512),
     NUMBER("queue", queue, FIXED, 1, 100000),
@@ -124,6 +126,11 @@ static enum err_code check_whole(const struct conf *conf, struct err *err)
     static const char *const levels[] = { "debug", "info", "warn", "error" };
     if (!conf->tls_cert != !conf->tls_key)
         return err_set(err, ERR_INVALID, "conf.tls_pair", ARG_END);
+    struct zone *zone = NULL;
+    const enum err_code rc = zone_new(str_from(conf->zone), &zone, err);
+    zone_free(zone);
+    if (rc)
+        return rc;
     for (size_t i = 0; i < sizeof levels / sizeof *levels; i++)
         if (strcmp(conf->log_level, levels[i]) == 0)
             return ERR_OK;

@@ -20,6 +20,7 @@ struct conf {
     const char *metrics_token;
     const char *check_ca;   /* PEM with further certificates that checks trust; NULL: the system's only */
     const char *public_url; /* how people reach it, for links in messages; NULL: the address */
+    const char *zone;       /* whose days count: numbers, duties, reports; NULL: Asia/Shanghai */
     const char *log_level;  /* debug, info, warn, error */
     int64_t workers, queue, connections, connections_each, io_threads;
     int64_t body_kb, upload_mb, deadline_s;
@@ -36,8 +37,8 @@ void conf_take_live(struct conf *to, const struct conf *from);
 extern const struct conf CONF_DEFAULTS;
 
 /* Reads `text` over the defaults; texts live in the arena.
- * ERR_INVALID with line: no `=`, unknown key, key twice, not a number, out of range.  Every fault goes to
- * `findings` when that is not NULL, the first is in err. */
+ * ERR_INVALID with line: no `=`, unknown key, key twice, not a number, out of range, unknown zone.  Every
+ * fault goes to `findings` when that is not NULL, the first is in err. */
 MUST_CHECK enum err_code conf_read(struct arena *arena, struct str text, struct conf *out,
                                    struct findings *findings, struct err *err);
 /* The file of a data directory; a file that is not there gives the defaults. */

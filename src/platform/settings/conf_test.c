@@ -29,6 +29,7 @@ static void test_refuses(void **state)
         { "port = 65536", "conf.number", 1 },
         { "port = ", "conf.number", 1 },
         { "tls-cert = a.pem", "conf.tls_pair", 0 },
+        { "zone = Asia/Xuchang", "base.zone", 0 },
         { "log-level = loud", "conf.log_level", 0 },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
