@@ -254,6 +254,7 @@ static enum err_code plain(struct archive_reader *reader, void *bytes, size_t le
     char skip[4096];
     while (len) {
         const size_t want = bytes || len < sizeof skip ? len : sizeof skip;
+        /* cppcheck-suppress legacyUninitvar ; it is written to */
         ZSTD_outBuffer out = { bytes ? bytes : skip, want, 0 };
         while (out.pos < want) {
             if (reader->in_at == reader->in_len && !reader->end_of_file) {

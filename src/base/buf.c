@@ -141,7 +141,7 @@ enum err_code buf_read_fd(struct buf *buf, int fd, struct err *err)
 {
     for (;;) {
         const size_t left = buf->max - buf->len;
-        char probe;
+        char probe = 0;
         const size_t want = left < 65536 ? left : 65536;
         char *room = want ? buf_room(buf, want) : &probe;
         if (!room)

@@ -25,3 +25,13 @@ static inline uint64_t get_u64(const void *from)
     const unsigned char *p = from;
     return (uint64_t)get_u32(p) | (uint64_t)get_u32(p + 4) << 32;
 }
+
+/* Zigzag: small numbers of either sign become small ones without. */
+static inline uint64_t zigzag(int64_t n)
+{
+    return (uint64_t)n << 1 ^ (n < 0 ? UINT64_MAX : 0);
+}
+static inline int64_t unzigzag(uint64_t n)
+{
+    return (int64_t)(n >> 1) ^ -(int64_t)(n & 1);
+}

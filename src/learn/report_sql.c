@@ -105,14 +105,16 @@ enum err_code report_alarms(struct tx *tx, int64_t service, int64_t from_ms, int
             return rc;
         if (!row)
             break;
-        if (count < REPORT_ALARMS_MAX)
-            out[count++] = (struct alarm_line) { .id = stmt_i64(stmt, 0),
-                                                 .grade = (int)stmt_i64(stmt, 1),
-                                                 .title = kept(tx, stmt, 2),
-                                                 .state = kept(tx, stmt, 3),
-                                                 .opened_ms = stmt_i64(stmt, 4),
-                                                 .cleared_ms = stmt_i64(stmt, 5),
-                                                 .count = stmt_i64(stmt, 6) };
+        if (count == REPORT_ALARMS_MAX)
+            continue;
+        out[count] = (struct alarm_line) { .id = stmt_i64(stmt, 0),
+                                           .grade = (int)stmt_i64(stmt, 1),
+                                           .title = kept(tx, stmt, 2),
+                                           .state = kept(tx, stmt, 3),
+                                           .opened_ms = stmt_i64(stmt, 4),
+                                           .cleared_ms = stmt_i64(stmt, 5),
+                                           .count = stmt_i64(stmt, 6) };
+        count++;
     }
     *out_count = count;
     *out_total = total;

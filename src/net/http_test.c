@@ -514,7 +514,7 @@ static void test_live_events(void **state)
     const int fd = dial();
     static const char head[] =
         "GET /api/v1/core/events?topics=alarm,task HTTP/1.1\r\nHost: x\r\n" AUTH "\r\n";
-    char text[8192];
+    char text[8192] = "";
     size_t len = 0;
     put(fd, head, sizeof head - 1);
     while (len < sizeof text - 1 && !strstr(text, ": live")) {

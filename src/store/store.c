@@ -374,6 +374,7 @@ enum err_code tx_prepare(struct tx *tx, const char *sql, struct stmt **out_stmt,
             mem_free(key);
             return tx_fail(tx, err);
         }
+        assert(stmt);
         stmt->sql = key;
         stmt->hash = hash;
         stmt->conn = tx->conn;

@@ -312,6 +312,7 @@ static void set(struct collect *collect, int64_t id, const char *format, unsigne
     struct err err = { 0 };
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
+    /* cppcheck-suppress wrongPrintfScanfArgNum ; a format takes as many of them as it likes */
     (void)snprintf(text, sizeof text, format, port, port, port, port);
 #pragma GCC diagnostic pop
     json_t *json = parse(text);

@@ -365,6 +365,7 @@ static void flush(struct socket6 *sock)
     }
     sock->out_count = 0;
     for (unsigned i = 0; i < failed_count; i++) {
+        /* cppcheck-suppress uninitvar ; filled up to failed_count */
         struct ping_run *ping = failed[i];
         bool again = false; /* the same run may stand here with two packets */
         for (unsigned k = 0; k < i; k++)

@@ -7,19 +7,10 @@
  *   whole number       difference: 0 none | 10 + 8 | 110 + 16 | 1110 + 32 | 1111 + 64 bits (zigzag)
  *   floating           XOR: 0 none | 10 in the window before | 11 + 6 lead + 6 length-1 + bits */
 #include "observe/series/chunk.h"
+#include "base/endian.h"
 
 #include <assert.h>
 #include <string.h>
-
-static uint64_t zigzag(int64_t n)
-{
-    return (uint64_t)n << 1 ^ (uint64_t)(n >> 63);
-}
-
-static int64_t unzigzag(uint64_t n)
-{
-    return (int64_t)(n >> 1) ^ -(int64_t)(n & 1);
-}
 
 static int64_t minus(int64_t a, int64_t b) /* wraps: exact again when added */
 {

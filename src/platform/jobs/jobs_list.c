@@ -183,7 +183,7 @@ enum err_code jobs_list(struct jobs *jobs, struct arena *arena, struct str kind,
 enum err_code jobs_get(struct jobs *jobs, struct arena *arena, int64_t id, struct job_info *out,
                        struct err *err)
 {
-    struct job_info info;
+    struct job_info info = { 0 };
     struct list list = { .arena = arena, .id = id, .limit = 1, .infos = &info, .one = true };
     const enum err_code rc = store_read(jobs->store, list_fn, &list, err);
     if (!rc && !list.count)
