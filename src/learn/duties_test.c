@@ -185,7 +185,7 @@ static void fill(struct world *world)
 {
     static const char *const tables[] = { "*business", "*link", "*wx" };
     unsigned seed = 7;
-    begin(world, "", "2026-11-10T09:00:00+08:00");
+    begin(world, "", "2026-11-30T09:00:00+08:00"); /* the last day of its month */
     const int64_t inspection = create(world, "ops.duty",
                                       "{\"code\":\"g1\",\"name\":\"general inspection\",\"kind\":"
                                       "\"inspection\",\"general\":\"*business\",\"interval\":\"P1M\"}");
@@ -195,13 +195,15 @@ static void fill(struct world *world)
     for (int i = 0; i < SERVICES; i++) {
         char code[16], day[32];
         (void)snprintf(code, sizeof code, "s%02d", i);
-        world->services[i] = service_from(world, code, tables[i % 3], "2026-08-01");
+        world->services[i] = service_from(world, code, tables[i % 3], i % 5 ? "2026-08-01" : "2026-11-20");
         int64_t own = 0;
         if (i % 4 == 0)
             own = create(world, "ops.duty",
                          "{\"code\":\"o%d\",\"name\":\"own\",\"kind\":\"%s\",\"service\":\"%lld\","
                          "\"interval\":\"P1M\"}",
                          i, i % 8 ? "deliverable" : "inspection", (long long)world->services[i]);
+        if (i % 5 == 0)
+            (void)deed(world, world->services[i], inspection, "2026-11-25T10:00:00+08:00");
         for (int k = 0; k < i % 7; k++) {
             seed = seed * 1103515245 + 12345;
             (void)snprintf(day, sizeof day, "2026-%02u-%02uT10:00:00+08:00", 8 + (seed >> 16) % 3,
@@ -216,7 +218,7 @@ static void test_together_as_alone(void **state)
     struct world world;
     struct duties_page page;
     struct err err = { 0 };
-    int due = 0, overdue = 0, matched = 0;
+    int due = 0, overdue = 0, matched = 0, done = 0, today = 0;
     (void)state;
     fill(&world);
     teststore_ok(ask(&world, 1000, true, true, STR(""), &page, &err), &err, "all");
@@ -224,8 +226,11 @@ static void test_together_as_alone(void **state)
         const struct alone alone = ask_alone(&world, world.services[i]);
         for (int k = 0; k < alone.count; k++) {
             const struct duty_of *duty = &alone.duties[k];
-            if (!duty->answer.overdue && !duty->answer.due)
+            if (!duty->answer.overdue && !duty->answer.due) {
+                done += !duty->every.by_event;
                 continue;
+            }
+            today += !duty->answer.overdue && duty_day(duty) <= world.today;
             overdue += duty->answer.overdue > 0;
             due += !duty->answer.overdue;
             for (int p = 0; p < page.count; p++)
@@ -234,11 +239,14 @@ static void test_together_as_alone(void **state)
                            page.items[p].day == duty_day(duty);
         }
     }
-    test_ok(due > 2 && overdue > 2, "the case is no empty one: %d due, %d overdue", due, overdue);
+    test_ok(due > 2 && overdue > 2 && done > 0 && today > 0,
+            "the case is no empty one: %d due, %d overdue, %d done, %d today", due, overdue, done, today);
     assert_int_equal(page.count, due + overdue);
     assert_int_equal(matched, due + overdue);
     assert_int_equal(page.due_total, due);
     assert_int_equal(page.overdue_total, overdue);
+    assert_int_equal(page.done_total, done);
+    assert_int_equal(page.due_today, today);
     test_ok(!page.next.len, "nothing is left");
     test_ok(str_starts(page.items[0].service_name, STR("s")), "it knows whose it is");
     end(&world);

@@ -40,7 +40,7 @@ static enum err_code put_months(struct working *working, struct tx *tx, struct s
         day_text(first, name);
         (void)json_array_append_new(
             months,
-            json_pack("{s:s%,s:o,s:I,s:I}", "month", name, 7, "percent",
+            json_pack("{s:s%,s:o,s:I,s:I}", "month", name, (size_t)7, "percent",
                       met + missed ? json_real((double)met * 100 / (double)(met + missed)) : json_null(),
                       "met", (json_int_t)met, "total", (json_int_t)met + missed));
     }

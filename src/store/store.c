@@ -348,6 +348,32 @@ enum err_code tx_nested(struct tx *tx, store_fn fn, void *arg, struct err *err)
 
 /* ---- statements ---- */
 
+/* One that the connection does not keep yet. */
+static enum err_code stmt_make(struct tx *tx, struct str sql, uint64_t hash, struct stmt **out,
+                               struct err *err)
+{
+    if (sql.len > STORE_SQL_MAX)
+        return err_set(err, ERR_LIMIT, "base.too_long", ARG_INT("max", STORE_SQL_MAX), ARG_END);
+    char *key = mem_copy(sql.ptr, sql.len);
+    if (!key)
+        return tx_fail(tx, (err_nomem(err), err));
+    struct stmt *stmt = NULL;
+    struct buf buf;
+    buf_init(&buf, STORE_SQL_MAX + 4096);
+    const char *expanded = store_expand(tx->store->backend, key, &buf);
+    const enum err_code rc = expanded ? tx->store->ops->prepare(tx, expanded, &stmt, err) : err_nomem(err);
+    buf_done(&buf);
+    if (rc) {
+        mem_free(key);
+        return tx_fail(tx, err);
+    }
+    stmt->sql = key;
+    stmt->hash = hash;
+    stmt->conn = tx->conn;
+    *out = stmt;
+    return ERR_OK;
+}
+
 enum err_code tx_prepare(struct tx *tx, const char *sql, struct stmt **out_stmt, struct err *err)
 {
     struct err own = { 0 };
@@ -359,26 +385,9 @@ enum err_code tx_prepare(struct tx *tx, const char *sql, struct stmt **out_stmt,
     const struct str text = str_from(sql);
     const uint64_t hash = str_hash(text);
     struct stmt *stmt = cache_take(tx->conn, sql, hash);
-    if (!stmt) {
-        if (text.len > STORE_SQL_MAX)
-            return err_set(err, ERR_LIMIT, "base.too_long", ARG_INT("max", STORE_SQL_MAX), ARG_END);
-        char *key = mem_copy(text.ptr, text.len);
-        if (!key)
-            return tx_fail(tx, (err_nomem(err), err));
-        struct buf buf;
-        buf_init(&buf, STORE_SQL_MAX + 4096);
-        const char *expanded = store_expand(tx->store->backend, sql, &buf);
-        enum err_code rc = expanded ? tx->store->ops->prepare(tx, expanded, &stmt, err) : err_nomem(err);
-        buf_done(&buf);
-        if (rc) {
-            mem_free(key);
-            return tx_fail(tx, err);
-        }
-        assert(stmt);
-        stmt->sql = key;
-        stmt->hash = hash;
-        stmt->conn = tx->conn;
-    }
+    const enum err_code rc = stmt ? ERR_OK : stmt_make(tx, text, hash, &stmt, err);
+    if (rc)
+        return rc;
     stmt->tx = tx;
     stmt->busy = true;
     tx->conn->busy++;
