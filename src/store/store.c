@@ -388,6 +388,7 @@ enum err_code tx_prepare(struct tx *tx, const char *sql, struct stmt **out_stmt,
     const enum err_code rc = stmt ? ERR_OK : stmt_make(tx, text, hash, &stmt, err);
     if (rc)
         return rc;
+    assert(stmt);
     stmt->tx = tx;
     stmt->busy = true;
     tx->conn->busy++;
