@@ -124,8 +124,14 @@ static enum err_code unseal_setting(void *ctx, struct str key, struct str sealed
     return unseal(ctx, key, sealed, out, err);
 }
 
+/* What the pages keep for the whole installation. */
+static const struct setting PAGE_SETTINGS[] = {
+    { .key = "start.guide_done", .kind = SETTING_BOOL },
+    { 0 },
+};
+
 /* Tables of all rooms; a room that needs its values at start comes behind. */
-static const struct setting *const SETTINGS[] = { IDENTITY_SETTINGS };
+static const struct setting *const SETTINGS[] = { IDENTITY_SETTINGS, PAGE_SETTINGS };
 
 static void on_settings_news(void *arg, const struct bus_event *event)
 {

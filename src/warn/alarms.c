@@ -693,7 +693,7 @@ enum err_code alarms_finish(struct alarms *alarms, int64_t id, int64_t user, str
 
 static int newest_first(const void *a, const void *b)
 {
-    const struct alarm *x = a, *y = b;
+    const struct alarm *x = *(const struct alarm *const *)a, *y = *(const struct alarm *const *)b;
     return (y->id > x->id) - (y->id < x->id);
 }
 
@@ -703,12 +703,17 @@ enum err_code alarms_live(struct alarms *alarms, struct arena *arena, const stru
     (void)pthread_mutex_lock(&alarms->machine_lock);
     const int count = machine_count(alarms->machine);
     struct alarm *copies = arena_alloc(arena, (size_t)count, sizeof *copies);
-    for (int i = 0; copies && i < count; i++)
-        copies[i] = *machine_at(alarms->machine, i);
+    const struct alarm **order = arena_alloc(arena, (size_t)count, sizeof *order); /* an alarm is a kB */
+    if (copies && order) {
+        for (int i = 0; i < count; i++)
+            order[i] = machine_at(alarms->machine, i);
+        qsort(order, (size_t)count, sizeof *order, newest_first);
+        for (int i = 0; i < count; i++)
+            copies[i] = *order[i];
+    }
     (void)pthread_mutex_unlock(&alarms->machine_lock);
-    if (!copies)
+    if (!copies || !order)
         return err_nomem(err);
-    qsort(copies, (size_t)count, sizeof *copies, newest_first);
     *out = copies;
     *out_count = count;
     return ERR_OK;

@@ -1,5 +1,6 @@
 import { createRouter, createWebHistory, type RouteRecordRaw } from 'vue-router'
 import { useSession } from './core/session'
+import { askGuide, postponed } from './core/start'
 
 const routes: RouteRecordRaw[] = [
   { path: '/login', component: () => import('./screens/Login.vue'), meta: { open: true } },
@@ -54,5 +55,9 @@ router.beforeEach(async (to) => {
     return { path: '/login', query: to.fullPath === '/' ? {} : { to: to.fullPath } }
   if (session.mustEnrol && !session.mustChangePassword) return to.path === '/me' ? true : '/me'
   if (session.mustChangePassword) return { path: '/login', query: { to: to.fullPath } }
+  if (to.path === '/') {
+    if (postponed()) void askGuide()
+    else if (!(await askGuide())) return '/start'
+  }
   return true
 })

@@ -4,7 +4,7 @@ import { apiUrl } from './api'
 
 type Listener = (data: Record<string, unknown>) => void
 
-const TOPICS = ['alarm', 'task', 'job', 'notice']
+const TOPICS = ['alarm', 'task', 'job', 'notice', 'check']
 const listeners = new Map<string, Set<Listener>>()
 let source: EventSource | null = null
 let wait = 1000
@@ -28,6 +28,10 @@ function open(): void {
     timer = window.setTimeout(open, wait)
     wait = Math.min(wait * 2, 30_000)
   }
+  /* this page fell behind: everybody asks anew */
+  source.addEventListener('lost', () => {
+    for (const set of listeners.values()) for (const listener of set) listener({ many: true })
+  })
   for (const topic of TOPICS)
     source.addEventListener(topic, (event) => {
       let data: Record<string, unknown>

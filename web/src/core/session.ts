@@ -4,6 +4,7 @@ import { call, get, post, setCsrf } from './api'
 import { addServedWords, hasServedWords, lang, useLang, type Lang, type Title } from './words'
 import { typeEntries } from './types'
 import { prefs } from './prefs'
+import { forgetGuide } from './start'
 import { setZone } from './time'
 
 export interface User {
@@ -91,6 +92,7 @@ export const useSession = defineStore('session', {
       this.forget()
     },
     forget() {
+      forgetGuide()
       this.user = null
       this.permissions = []
       this.menu = []

@@ -60,6 +60,9 @@ function line(raw: Raw): LogLine {
   }
 }
 
+/* Events that move clocks. */
+export const CLOCK_EVENTS = ['opened', 'edited', 'paused', 'resumed', 'reached', 'closed', 'reopened', 'waived']
+
 export const lines = (raw: unknown): LogLine[] => (Array.isArray(raw) ? (raw as Raw[]).map(line) : [])
 
 export function alarmFrom(raw: Raw): Alarm {
