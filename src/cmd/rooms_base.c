@@ -5,6 +5,8 @@
 #include "cmd/rooms.h"
 #include "crypto/keyring.h"
 #include "observe/observe.h"
+#include "platform/entity/entity.h"
+#include "platform/files/files.h"
 #include "platform/jobs/jobs.h"
 #include "store/store.h"
 #include "warn/alarms.h"
@@ -59,20 +61,34 @@ struct base {
     bool busy;
 };
 
-enum err_code backup_once(struct app *app, const struct backup_options *options, int fd,
-                          struct backup_counts *counts, struct err *err)
+struct sweep {
+    struct app *app;
+    struct job *job;
+};
+
+static bool base_take(struct base *base)
 {
-    struct base *base = app->base;
     (void)pthread_mutex_lock(&base->lock);
-    const bool busy = base->busy;
+    const bool taken = !base->busy;
     base->busy = true;
     (void)pthread_mutex_unlock(&base->lock);
-    if (busy)
-        return err_set(err, ERR_BUSY, "backup.busy", ARG_END);
-    const enum err_code rc = backup_write(options, fd, counts, err);
+    return taken;
+}
+
+static void base_give(struct base *base)
+{
     (void)pthread_mutex_lock(&base->lock);
     base->busy = false;
     (void)pthread_mutex_unlock(&base->lock);
+}
+
+enum err_code backup_once(struct app *app, const struct backup_options *options, int fd,
+                          struct backup_counts *counts, struct err *err)
+{
+    if (!base_take(app->base))
+        return err_set(err, ERR_BUSY, "backup.busy", ARG_END);
+    const enum err_code rc = backup_write(options, fd, counts, err);
+    base_give(app->base);
     return rc;
 }
 
@@ -161,6 +177,51 @@ static enum err_code backup_job(void *arg, struct job *job, struct err *err)
     return job_result(job, (struct str) { result, (size_t)len }, err);
 }
 
+/* ---- attachments that nothing names ---- */
+
+static enum err_code owner_is_there(void *arg, struct tx *tx, struct str name, int64_t id, bool *out,
+                                    struct err *err)
+{
+    const struct sweep *sweep = arg;
+    char full[200];
+    json_t *record = NULL;
+    (void)snprintf(full, sizeof full, "%.*s", STR_ARG(name));
+    const struct entity_type *type = entity_type_find(sweep->app->entity, full);
+    const struct entity_call call = { .entity = sweep->app->entity, .arena = tx_arena(tx) };
+    *out = true; /* of a pack that is not loaded now: nobody knows */
+    if (!type)
+        return ERR_OK;
+    const enum err_code rc = entity_get(&call, tx, type, id, &record, err);
+    json_decref(record);
+    *out = rc != ERR_NOT_FOUND;
+    return rc == ERR_NOT_FOUND ? ERR_OK : rc;
+}
+
+static enum err_code sweep_goes_on(void *arg, struct err *err)
+{
+    const struct sweep *sweep = arg;
+    return job_check(sweep->job, err);
+}
+
+/* Not beside a backup, which may just be going to read what its snapshot names. */
+static enum err_code files_job(void *arg, struct job *job, struct err *err)
+{
+    struct app *app = arg;
+    struct sweep sweep = { app, job };
+    const struct files_owners owners = { owner_is_there, sweep_goes_on, &sweep };
+    struct files_collected done = { 0 };
+    char result[200];
+    if (!base_take(app->base))
+        return err_set(err, ERR_BUSY, "backup.busy", ARG_END);
+    const enum err_code rc = files_collect(app->files, &owners, &done, err);
+    base_give(app->base);
+    if (rc)
+        return rc;
+    const int len = snprintf(result, sizeof result, "{\"rows\":%lld,\"contents\":%lld,\"bytes\":%lld}",
+                             (long long)done.rows, (long long)done.contents, (long long)done.bytes);
+    return job_result(job, (struct str) { result, (size_t)len }, err);
+}
+
 /* A job that failed for good is an alarm of its own, cleared by the next one of its kind that ends well: a
  * backup that is not made does not stay silent. */
 static void on_job(void *arg, const struct bus_event *event)
@@ -200,6 +261,11 @@ enum err_code base_room_start(struct app *app, struct err *err)
     const struct job_kind backup = {
         .name = "core.backup", .run = backup_job, .arg = app, .alone = true, .schedule = "30 2 * * *"
     };
-    const enum err_code rc = jobs_register(app->jobs, &backup, err);
+    const struct job_kind sweep = {
+        .name = "core.files", .run = files_job, .arg = app, .alone = true, .schedule = "50 3 * * *"
+    };
+    enum err_code rc = jobs_register(app->jobs, &backup, err);
+    if (!rc)
+        rc = jobs_register(app->jobs, &sweep, err);
     return rc ? rc : bus_subscribe(app->bus, "job.*", on_job, app, NULL, err);
 }

@@ -45,5 +45,20 @@ MUST_CHECK enum err_code files_delete(struct tx *tx, int64_t id, struct err *err
 MUST_CHECK enum err_code files_content(const struct files *files, const struct file_info *info, int *out_fd,
                                        struct err *err);
 
+/* Whom the rows belong to, and whether to go on: asked of the rooms above. */
+struct files_owners {
+    /* Is that owner still there?  Within a transaction that may run twice. */
+    enum err_code (*there)(void *arg, struct tx *tx, struct str type, int64_t id, bool *out, struct err *err);
+    enum err_code (*check)(void *arg, struct err *err); /* between two steps; an error ends it */
+    void *arg;
+};
+struct files_collected {
+    int64_t rows, contents, bytes;
+};
+/* Drops the rows whose owner is gone, then contents that no row names and half-written ones, both only when
+ * they are older than a day.  *out tells what was done, also after a failure. */
+MUST_CHECK enum err_code files_collect(struct files *files, const struct files_owners *owners,
+                                       struct files_collected *out, struct err *err);
+
 /* What the first bytes show: "application/pdf", "image/png", ... "text/plain", "application/octet-stream". */
 const char *files_sniff(const unsigned char *bytes, size_t len);

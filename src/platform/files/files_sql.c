@@ -1,5 +1,5 @@
 /* files_sql.c - see files.h */
-#include "platform/files/files.h"
+#include "platform/files/internal.h"
 
 #include "crypto/digest.h"
 
@@ -10,14 +10,6 @@
 #include <unistd.h>
 
 #define BLOCK 65536
-
-struct files {
-    char dir[2048];
-    struct disk *disk;
-    struct store *store;
-    struct ids *ids;
-    const struct clock *clock;
-};
 
 static const char SQL_ADD[] =
     "INSERT INTO attachment (id, owner_type, owner, name, type, size, digest, created_at, created_by)"
@@ -47,12 +39,15 @@ enum err_code files_open(const char *dir, struct disk *disk, struct store *store
         mem_free(files);
         return err_in(err, "files.open");
     }
+    (void)pthread_rwlock_init(&files->lock, NULL);
     *out = files;
     return ERR_OK;
 }
 
 void files_free(struct files *files)
 {
+    if (files)
+        (void)pthread_rwlock_destroy(&files->lock);
     mem_free(files);
 }
 
@@ -210,12 +205,14 @@ enum err_code files_put(struct files *files, int fd, int64_t size, struct file_i
         return err_in(err, "files.put");
     rc = copy_content(fd, size, to, info, err);
     disk_close(to);
+    (void)pthread_rwlock_rdlock(&files->lock);
     if (!rc)
         rc = keep_content(files, aside, info->digest, err);
     if (rc)
         (void)!disk_unlink(files->disk, aside, NULL);
     if (!rc)
         rc = store_write(files->store, add_fn, info, err);
+    (void)pthread_rwlock_unlock(&files->lock);
     return rc ? err_in(err, "files.put") : ERR_OK;
 }
 

@@ -148,4 +148,91 @@ static void test_power_cut(void **state)
     }
 }
 
-TEST_MAIN(TEST(test_keep), TEST(test_power_cut))
+/* ---- what nothing names any more ---- */
+
+static enum err_code owner_is_there(void *arg, struct tx *tx, struct str type, int64_t id, bool *out,
+                                    struct err *err)
+{
+    (void)tx;
+    (void)err;
+    (void)type;
+    *out = id != *(const int64_t *)arg;
+    return ERR_OK;
+}
+
+static enum err_code go_on(void *arg, struct err *err)
+{
+    (void)arg;
+    (void)err;
+    return ERR_OK;
+}
+
+static void make_old(const struct fixture *f)
+{
+    char command[200];
+    (void)snprintf(command, sizeof command, "find %s/files -type f -exec touch -d @%lld {} +", f->root,
+                   (long long)(clock_now(&f->clock) / 1000 - 90000));
+    test_ok(!system(command), "touch");
+}
+
+static int contents(const struct fixture *f)
+{
+    char command[200];
+    int count = -1;
+    (void)snprintf(command, sizeof command, "find %s/files -type f | wc -l", f->root);
+    FILE *file = popen(command, "r");
+    test_ok(file && fscanf(file, "%d", &count) == 1, "count");
+    (void)pclose(file);
+    return count;
+}
+
+static void test_collect(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct err err = { 0 };
+    struct files *files = NULL;
+    struct files_collected done;
+    char dir[100];
+    int64_t gone = 8; /* the owner of all files below is 7 */
+    const struct files_owners owners = { owner_is_there, go_on, &gone };
+    begin(&f);
+    (void)snprintf(dir, sizeof dir, "%s/files", f.root);
+    teststore_ok(files_open(dir, NULL, f.store, &f.ids, &f.clock, &files, &err), &err, "open");
+    teststore_ok(put(&f, files, "a", "one", 3, &err), &err, "a");
+    teststore_ok(put(&f, files, "b", "two", 3, &err), &err, "b");
+    make_old(&f);
+    teststore_ok(files_collect(files, &owners, &done, &err), &err, "nothing to do");
+    test_ok(!done.rows && !done.contents && list(&f).count == 2 && contents(&f) == 2, "all is named");
+    gone = 7;
+    long nth = 0;
+    for (;; nth++) { /* a failure in between leaves no row without its content */
+        store_fail_at(f.store, nth, ERR_IO);
+        const enum err_code rc = files_collect(files, &owners, &done, &err);
+        store_fail_at(f.store, -1, ERR_OK);
+        test_ok(list(&f).count == 0 || contents(&f) == 2, "whole or gone at %ld", nth);
+        if (rc == ERR_OK)
+            break;
+        test_ok(nth < 50, "no end");
+    }
+    test_ok(nth > 3 && list(&f).count == 0 && contents(&f) == 0, "gone with its owner: %d", contents(&f));
+    gone = 8;
+    teststore_ok(put(&f, files, "c", "three", 5, &err), &err, "c");
+    gone = 7;
+    teststore_ok(files_collect(files, &owners, &done, &err), &err, "young");
+    test_ok(done.rows == 1 && !done.contents && contents(&f) == 1, "what is young stays");
+    for (nth = 0;; nth++) { /* want of memory */
+        make_old(&f);
+        mem_fail_at(nth);
+        const enum err_code rc = files_collect(files, &owners, &done, &err);
+        mem_fail_at(-1);
+        test_ok(rc == ERR_OK || rc == ERR_NOMEM, "no memory at %ld: %d", nth, rc);
+        if (rc == ERR_OK)
+            break;
+    }
+    test_ok(contents(&f) == 0, "gone at last");
+    files_free(files);
+    end(&f);
+}
+
+TEST_MAIN(TEST(test_keep), TEST(test_power_cut), TEST(test_collect))

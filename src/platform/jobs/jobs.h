@@ -59,7 +59,8 @@ MUST_CHECK enum err_code jobs_add(struct jobs *jobs, struct tx *tx, struct str k
                                   int64_t user_id, int64_t *out_id, struct err *err);
 /* A waiting job ends at once, a running one is asked to.  ERR_NOT_FOUND; ERR_CONFLICT it has ended. */
 MUST_CHECK enum err_code jobs_cancel(struct jobs *jobs, struct tx *tx, int64_t id, struct err *err);
-/* A failed or cancelled one again, from the start.  ERR_NOT_FOUND; ERR_CONFLICT it has not ended. */
+/* One that has ended (failed, cancelled, done) again, from the start.  ERR_NOT_FOUND; ERR_CONFLICT it has not
+ * ended. */
 MUST_CHECK enum err_code jobs_again(struct jobs *jobs, struct tx *tx, int64_t id, struct err *err);
 
 enum job_state { JOB_WAITING, JOB_RUNNING, JOB_DONE, JOB_FAILED, JOB_CANCELLED, JOB_STATE__COUNT };
