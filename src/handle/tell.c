@@ -96,15 +96,22 @@ static enum err_code send(struct telling *telling, const char *code, const json_
                              .args_count = 6,
                              .grade = grade,
                              .at_ms = clock_now(handle_config(telling->handle)->clock) };
+    const enum notice_topic topic = str_starts(str_from(code), STR("sla.")) ? NOTICE_SLA : NOTICE_TASK;
     struct str rest = telling->row.type, pack;
     if (!telling->count)
         return ERR_OK;
     people = arena_alloc(tx_arena(telling->tx), (size_t)telling->count, sizeof(*people));
     if (!people)
         return err_nomem(err);
-    for (int i = 0; i < telling->count; i++)
-        people[i] = (struct notice_person) { .user_id = telling->people[i],
-                                             .lang = user_lang_sql(telling->tx, telling->people[i]) };
+    for (int i = 0; i < telling->count; i++) {
+        const int64_t user = telling->people[i];
+        people[i] = (struct notice_person) { .user_id = user, .lang = user_lang_sql(telling->tx, user) };
+        enum err_code rc = notice_choice_get(telling->tx, user, topic, &people[i].channel, err);
+        if (!rc && people[i].channel)
+            rc = notice_mail(telling->tx, user, &people[i].mail, err);
+        if (rc)
+            return rc;
+    }
     notice.people = people;
     notice.people_count = telling->count;
     (void)str_cut(&rest, '.', &pack);

@@ -3,6 +3,7 @@ import http.server
 import json
 import socketserver
 import threading
+import time
 
 from bihuan import Server, check, done
 
@@ -59,6 +60,13 @@ class Hook(http.server.BaseHTTPRequestHandler):
 def serve(server):
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return server.server_address[1]
+
+
+def until(fn, seconds=15):
+    end = time.time() + seconds
+    while not fn() and time.time() < end:
+        time.sleep(0.1)
+    return fn()
 
 
 smtp = serve(socketserver.ThreadingTCPServer(('127.0.0.1', 0), Mail))
@@ -118,6 +126,27 @@ with Server() as server:
     check('and the change counts at once', posts[-1][0] == '/moved', posts[-1])
     answer = admin.delete(f"core/channel/{hook['id']}", admin.get(f"core/channel/{hook['id']}").json['version'])
     check('a channel is deleted', answer.status == 204 and test(hook).status == 404, answer)
+    # how a person wants to be told of tasks
+    admin.patch(f"core/users/{user['id']}", {'email': 'looker@example.org'}, admin.get(f"core/users/{user['id']}").json['version'])
+    first = looker.get('core/notices/settings').json
+    check('at first the inbox alone', first['task'] is None and first['sla'] is None, first)
+    check('the channels are named, nothing else of them', {one['code'] for one in first['channels']} >= {'mail', 'wecom'}
+          and 's3cr3t' not in str(first) and 'off' not in {one['code'] for one in first['channels']}, first)
+    chosen = looker.put('core/notices/settings', {'task': mail['id']})
+    check('mail is chosen for tasks', chosen.status == 200 and chosen.json['task'] == mail['id'] and chosen.json['sla'] is None, chosen)
+    check('a channel that is off is refused at its place', looker.put('core/notices/settings', {'sla': off['id']}).json['errors'][0]['pointer'] == '/sla')
+    check('who has no address cannot choose mail', admin.put('core/notices/settings', {'task': mail['id']}).code == 'notify.no_address')
+    ticket = admin.post('ops/ticket', {'title': 'told by mail', 'level': '2'})
+    task = admin.get(f"core/cases/{ticket.json['id']}").json['tasks'][0]['id']
+    before = len(mails)
+    over = admin.post(f'core/tasks/{task}/handover', {'user': user['id'], 'opinion': 'yours'})
+    check('a task is handed over', over.status == 200, over)
+    check('the one who has it now gets a mail', until(lambda: [m for m in mails[before:] if 'looker@example.org' in m]), mails[before:])
+    check('and finds it in the inbox', until(lambda: looker.get('core/notices').json['items']))
+    looker.put('core/notices/settings', {'task': None})
+    before = len(mails)
+    admin.post(f'core/tasks/{task}/urge', {'opinion': 'soon'})
+    check('with the inbox alone it is only there', until(lambda: len(looker.get('core/notices').json['items']) > 1) and len(mails) == before)
     check('the inbox answers', admin.get('core/notices').json == {'items': [], 'next': None})
     check('and is counted', admin.get('core/notices?unread=1&count=1').json['count'] == 0)
     check('reading all is harmless', admin.post('core/notices/read').status == 204)

@@ -125,6 +125,16 @@ void notify_channel_remove(struct notify *notify, int64_t id)
     (void)pthread_rwlock_unlock(&notify->lock);
 }
 
+void notify_channels(struct notify *notify, bool (*each)(void *arg, const struct channel *channel), void *arg)
+{
+    bool more = true;
+    (void)pthread_rwlock_rdlock(&notify->lock);
+    for (int i = 0; i < notify->channels_count && more; i++)
+        if (notify->channels[i].enabled)
+            more = each(arg, &notify->channels[i]);
+    (void)pthread_rwlock_unlock(&notify->lock);
+}
+
 bool notify_channel_get(struct notify *notify, int64_t id, struct channel *out)
 {
     bool found = false;

@@ -35,6 +35,9 @@ void notify_public_url(struct notify *notify, const char *public_url);
 MUST_CHECK enum err_code notify_channel_set(struct notify *notify, const struct channel *channel,
                                             struct err *err);
 void notify_channel_remove(struct notify *notify, int64_t id);
+/* Each that is enabled, until `each` returns false. */
+void notify_channels(struct notify *notify, bool (*each)(void *arg, const struct channel *channel),
+                     void *arg);
 bool notify_channel_get(struct notify *notify, int64_t id, struct channel *out);
 MUST_CHECK enum err_code notify_template_set(struct notify *notify, int64_t id, struct str code,
                                              enum lang lang, struct str title, struct str text,
@@ -87,6 +90,15 @@ MUST_CHECK enum err_code inbox_rows(struct tx *tx, int64_t user, bool unread, in
                                                           struct err *err),
                                     void *arg, struct err *err);
 MUST_CHECK enum err_code inbox_unread(struct tx *tx, int64_t user, int64_t *out_count, struct err *err);
+/* By which channel the user wants notices of a topic besides the inbox; 0 = the inbox alone. */
+enum notice_topic { NOTICE_TASK, NOTICE_SLA, NOTICE_TOPIC__COUNT };
+const char *notice_topic_name(enum notice_topic topic); /* "task", "sla" */
+MUST_CHECK enum err_code notice_choice_get(struct tx *tx, int64_t user, enum notice_topic topic,
+                                           int64_t *out_channel, struct err *err);
+MUST_CHECK enum err_code notice_choice_set(struct tx *tx, int64_t user, enum notice_topic topic,
+                                           int64_t channel, struct err *err);
+/* The user's mail address, "" when there is none; in tx_arena(). */
+MUST_CHECK enum err_code notice_mail(struct tx *tx, int64_t user, struct str *out_mail, struct err *err);
 /* Marks one (or with id 0 all up to now) as read. */
 MUST_CHECK enum err_code inbox_read(struct tx *tx, int64_t user, int64_t id, int64_t now_ms, struct err *err);
 

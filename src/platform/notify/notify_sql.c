@@ -24,6 +24,13 @@
     "SELECT id, at_ms, channel, user_id, notice, sent, address, title, error FROM delivery WHERE id < ?1 "   \
     "ORDER BY id DESC LIMIT ?2"
 
+#define SQL_CHOICE "SELECT channel FROM notice_choice WHERE user_id = ?1 AND topic = ?2"
+#define SQL_CHOICE_SET                                                                                       \
+    "INSERT INTO notice_choice (user_id, topic, channel) VALUES (?1, ?2, ?3) "                               \
+    "ON CONFLICT (user_id, topic) DO UPDATE SET channel = excluded.channel"
+#define SQL_CHOICE_DROP "DELETE FROM notice_choice WHERE user_id = ?1 AND topic = ?2"
+#define SQL_MAIL "SELECT email FROM app_user WHERE id = ?1"
+
 /* A statement on the month's table of `id`. */
 static enum err_code prepare_month(struct tx *tx, const char *table, int64_t id, const char *format,
                                    struct stmt **out, struct err *err)
@@ -176,4 +183,57 @@ enum err_code delivery_rows(struct tx *tx, int64_t below, int limit,
         if (rc)
             return rc;
     }
+}
+
+/* ---- how a user wants to be told ---- */
+
+const char *notice_topic_name(enum notice_topic topic)
+{
+    static const char *const names[NOTICE_TOPIC__COUNT] = { [NOTICE_TASK] = "task", [NOTICE_SLA] = "sla" };
+    return names[topic];
+}
+
+enum err_code notice_choice_get(struct tx *tx, int64_t user, enum notice_topic topic, int64_t *out_channel,
+                                struct err *err)
+{
+    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
+    bool row = false;
+    enum err_code rc = tx_prepare(tx, SQL_CHOICE, &stmt, err);
+    if (rc)
+        return rc;
+    stmt_bind_i64(stmt, 1, user);
+    stmt_bind_text(stmt, 2, str_from(notice_topic_name(topic)));
+    rc = stmt_step(stmt, &row, err);
+    if (!rc)
+        *out_channel = row ? stmt_i64(stmt, 0) : 0;
+    return rc;
+}
+
+enum err_code notice_choice_set(struct tx *tx, int64_t user, enum notice_topic topic, int64_t channel,
+                                struct err *err)
+{
+    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
+    const enum err_code rc = tx_prepare(tx, channel ? SQL_CHOICE_SET : SQL_CHOICE_DROP, &stmt, err);
+    if (rc)
+        return rc;
+    stmt_bind_i64(stmt, 1, user);
+    stmt_bind_text(stmt, 2, str_from(notice_topic_name(topic)));
+    if (channel)
+        stmt_bind_i64(stmt, 3, channel);
+    return stmt_run(stmt, NULL, err);
+}
+
+enum err_code notice_mail(struct tx *tx, int64_t user, struct str *out_mail, struct err *err)
+{
+    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
+    bool row = false;
+    enum err_code rc = tx_prepare(tx, SQL_MAIL, &stmt, err);
+    if (rc)
+        return rc;
+    stmt_bind_i64(stmt, 1, user);
+    rc = stmt_step(stmt, &row, err);
+    if (rc)
+        return rc;
+    *out_mail = row && stmt_text(stmt, 0).len ? arena_str(tx_arena(tx), stmt_text(stmt, 0)) : STR("");
+    return out_mail->ptr ? ERR_OK : err_nomem(err);
 }

@@ -215,9 +215,100 @@ static enum err_code channel_test(struct request *req, struct reply *reply, stru
     return rc;
 }
 
+/* ---- how I want to be told ---- */
+
+struct choices {
+    struct request *req;
+    int64_t channels[NOTICE_TOPIC__COUNT];
+};
+
+static enum err_code choices_fn(struct tx *tx, void *arg, struct err *err)
+{
+    struct choices *choices = arg;
+    enum err_code rc = ERR_OK;
+    for (int t = 0; t < NOTICE_TOPIC__COUNT && !rc; t++)
+        rc = notice_choice_get(tx, user_of(choices->req), (enum notice_topic)t, &choices->channels[t], err);
+    return rc;
+}
+
+static bool add_channel(void *arg, const struct channel *channel)
+{
+    (void)json_array_append_new(arg, json_pack("{s:o,s:s,s:s}", "id", json_id(channel->id), "code",
+                                               channel->code, "kind", channel_kind_name(channel->kind)));
+    return true;
+}
+
+/* GET /api/v1/core/notices/settings: {"task":CHANNEL|null,"sla":CHANNEL|null,"channels":[{id,code,kind}]} */
+static enum err_code choices_get(struct request *req, struct reply *reply, struct err *err)
+{
+    const struct notify_routes *routes = req->ctx;
+    struct choices choices = { .req = req };
+    const enum err_code rc = store_read(routes->store, choices_fn, &choices, err);
+    if (rc)
+        return rc;
+    json_t *out = json_object(), *channels = json_array();
+    notify_channels(routes->notify, add_channel, channels);
+    for (int t = 0; t < NOTICE_TOPIC__COUNT; t++)
+        (void)json_object_set_new(out, notice_topic_name((enum notice_topic)t),
+                                  choices.channels[t] ? json_id(choices.channels[t]) : json_null());
+    (void)json_object_set_new(out, "channels", channels);
+    return reply_json(reply, out, err);
+}
+
+/* A channel that is there, and by which the user can be reached. */
+static enum err_code choice_check(struct tx *tx, const struct choices *choices, enum notice_topic topic,
+                                  struct err *err)
+{
+    const struct notify_routes *routes = choices->req->ctx;
+    char pointer[16];
+    struct channel channel;
+    struct str mail;
+    if (!choices->channels[topic])
+        return ERR_OK;
+    (void)snprintf(pointer, sizeof pointer, "/%s", notice_topic_name(topic));
+    if (!notify_channel_get(routes->notify, choices->channels[topic], &channel) || !channel.enabled) {
+        (void)err_set(err, ERR_INVALID, "notify.no_channel", ARG_END);
+        return err_pointer(err, str_from(pointer));
+    }
+    const enum err_code rc = notice_mail(tx, user_of(choices->req), &mail, err);
+    if (rc || channel.kind != CHANNEL_MAIL || mail.len)
+        return rc;
+    (void)err_set(err, ERR_INVALID, "notify.no_address", ARG_END);
+    return err_pointer(err, str_from(pointer));
+}
+
+static enum err_code choices_set_fn(struct tx *tx, void *arg, struct err *err)
+{
+    const struct choices *choices = arg;
+    enum err_code rc = ERR_OK;
+    for (int t = 0; t < NOTICE_TOPIC__COUNT && !rc; t++)
+        rc = choice_check(tx, choices, (enum notice_topic)t, err);
+    for (int t = 0; t < NOTICE_TOPIC__COUNT && !rc; t++)
+        rc = notice_choice_set(tx, user_of(choices->req), (enum notice_topic)t, choices->channels[t], err);
+    return rc;
+}
+
+/* PUT /api/v1/core/notices/settings {"task":CHANNEL|null,"sla":CHANNEL|null}: all of them; absent is null. */
+static enum err_code choices_put(struct request *req, struct reply *reply, struct err *err)
+{
+    static const struct field fields[] = {
+        { "task", FIELD_ID, false, 0, 0, offsetof(struct choices, channels[NOTICE_TASK]), 0 },
+        { "sla", FIELD_ID, false, 0, 0, offsetof(struct choices, channels[NOTICE_SLA]), 0 },
+        { 0 },
+    };
+    const struct notify_routes *routes = req->ctx;
+    struct choices choices = { .req = req };
+    enum err_code rc = request_fields(req, fields, &choices, err);
+    if (!rc)
+        rc = store_write(routes->store, choices_set_fn, &choices, err);
+    return rc ? rc : choices_get(req, reply, err);
+}
+
 #define V1 "/api/v1/core/"
 const struct route NOTIFY_ROUTES[] = {
     { "GET", V1 "notices", "*", notices_list, 0 },
+    { "GET", V1 "notices/settings", "*", choices_get, 0 },
+    { "PUT", V1 "notices/settings", "*", choices_put, 0 },
     { "POST", V1 "notices/read", "*", notices_read, 0 },
     { "POST", V1 "notices/{id}/read", "*", notice_read, 0 },
     { "GET", V1 "deliveries", "core.delivery.read", deliveries_list, 0 },

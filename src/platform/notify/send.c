@@ -13,13 +13,19 @@
 #define ANSWER_MAX 4096
 #define REDIRECTS_MAX 3 /* of a webhook */
 
+static const char *const KINDS[CHANNEL_KIND__COUNT] = { "mail", "webhook", "wecom", "dingtalk" };
+
 int channel_kind_from(struct str name)
 {
-    static const char *const names[CHANNEL_KIND__COUNT] = { "mail", "webhook", "wecom", "dingtalk" };
     for (int i = 0; i < CHANNEL_KIND__COUNT; i++)
-        if (str_eq(name, str_from(names[i])))
+        if (str_eq(name, str_from(KINDS[i])))
             return i;
     return -1;
+}
+
+const char *channel_kind_name(enum channel_kind kind)
+{
+    return KINDS[kind];
 }
 
 static size_t keep_answer(char *bytes, size_t size, size_t count, void *arg)

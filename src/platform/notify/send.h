@@ -15,6 +15,7 @@ enum channel_tls { CHANNEL_TLS_NEVER, CHANNEL_TLS_TRY, CHANNEL_TLS_ALWAYS };
 
 /* "mail", "webhook" ...; -1 when it is none. */
 int channel_kind_from(struct str name);
+const char *channel_kind_name(enum channel_kind kind);
 
 struct channel {
     int64_t id;
