@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "observe/follow.h"
 #include "observe/routes.h"
+#include "observe/states.h"
 #include "platform/identity/principal.h"
 
 #include <pthread.h>
@@ -25,6 +26,7 @@ struct observe {
     _Atomic int live_count;
     pthread_t ticker, keeper;
     bool ticking, keeping;
+    bool known; /* the checks were read, and how they stood */
     pthread_mutex_t lock;
     pthread_cond_t wake;
     bool stopping;
@@ -122,11 +124,36 @@ static void *tick(void *arg)
     return NULL;
 }
 
+static void states_path(const struct observe *observe, char out[2300])
+{
+    (void)snprintf(out, 2300, "%.2200s/checks.json", observe->config.data_dir);
+}
+
+static void save_states(struct observe *observe)
+{
+    char path[2300];
+    struct err err = { 0 };
+    states_path(observe, path);
+    if (states_save(observe->config.disk, path, observe->checks, &err))
+        log_err(&err, "states.save", "the states of checks as they were before stay");
+}
+
+static void load_states(struct observe *observe)
+{
+    char path[2300];
+    struct err err = { 0 };
+    states_path(observe, path);
+    if (states_load(path, observe->checks, &err))
+        log_err(&err, "states.load", "checks begin without what was known of them");
+}
+
 static void *keep(void *arg)
 {
     struct observe *observe = arg;
     while (wait_seconds(observe, MAINTAIN_S)) {
         struct err err = { 0 };
+        if (checks_turned(observe->checks))
+            save_states(observe);
         if (series_maintain(observe->series, &err))
             log_err(&err, "series.maintain", "tried again in %d s", MAINTAIN_S);
     }
@@ -176,6 +203,10 @@ static enum err_code open_parts(struct observe *observe, struct err *err)
                                           .remove = on_check_gone };
     if (!rc && config->entity && entity_type_find(config->entity, "ops.check"))
         rc = follow_open(&follow, &observe->follow, err);
+    if (!rc) {
+        load_states(observe);
+        observe->known = true;
+    }
     if (!rc && config->tick) {
         observe->ticking = pthread_create(&observe->ticker, NULL, tick, observe) == 0;
         rc = observe->ticking ? ERR_OK : err_nomem(err);
@@ -224,6 +255,8 @@ void observe_close(struct observe *observe)
     if (observe->keeping)
         (void)pthread_join(observe->keeper, NULL);
     collect_stop(observe->collect);
+    if (observe->known)
+        save_states(observe);
     checks_free(observe->checks);
     nodes_close(observe->nodes);
     series_close(observe->series);

@@ -2,9 +2,9 @@
  *
  * Routes: core/checks (state of all), core/checks/{id}/state, core/checks/{id}/run, core/series,
  * core/series/{id}, core/probes, and for nodes /api/probe/v1 (docs/probe.md).
- * Live events: topic "check" {"id","node","up","cause","subject"} when a check comes up, goes down or fails for
- * another cause; only {"id"} to those who do not see every check; {"many":true} when too much changes at once.
- * Threads: any.  Layer: observe. */
+ * Live events: topic "check" {"id","node","up","cause","subject"} when a check comes up, goes down or fails
+ * for another cause; only {"id"} to those who do not see every check; {"many":true} when too much changes at
+ * once. Threads: any.  Layer: observe. */
 #pragma once
 #include "net/http.h"
 #include "observe/probe/checks.h"

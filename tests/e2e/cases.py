@@ -2,6 +2,8 @@
 verified beside the running server; a maintenance window in the report and in a pack's query over the roll-up."""
 import datetime
 import http.server
+import json
+import pathlib
 import subprocess
 import threading
 import time
@@ -164,4 +166,6 @@ with Server('--demo') as server:
     verified(server)
     availability(server, admin, service)
     check('it ends well', server.stop() == 0)
+    states = json.loads(pathlib.Path(server.data, 'checks.json').read_text())['places']
+    check('how checks stood is kept for the next start', any(one['result']['cause'] == 'none' and one['since'] for one in states), states)
 done()

@@ -38,7 +38,7 @@ struct checks {
     size_t table_size;
     int count;
     int64_t version;
-    bool waking;
+    bool waking, turned;
 };
 
 /* ---- records -> specifications ---- */
@@ -522,12 +522,54 @@ static void update_states(struct checks *checks, int64_t node, const struct coll
             continue;
         if (!place->seen || (place->last.cause == CAUSE_NONE) != (results[i].cause == CAUSE_NONE))
             place->since_ms = results[i].at_ms;
-        if (!place->seen || place->last.cause != results[i].cause)
+        if (!place->seen || place->last.cause != results[i].cause) {
+            checks->turned = true;
             note_turn(turns, entry, node, &results[i]);
+        }
         place->seen = true;
         place->last = results[i];
     }
     (void)pthread_mutex_unlock(&checks->lock);
+}
+
+bool checks_places(struct checks *checks,
+                   bool (*each)(void *arg, int64_t node, int64_t since_ms, const struct collect_result *last),
+                   void *arg)
+{
+    bool more = true;
+    (void)pthread_mutex_lock(&checks->lock);
+    for (size_t i = 0; more && i < checks->table_size; i++)
+        for (const struct entry *entry = checks->table[i]; entry && more; entry = entry->next)
+            for (size_t p = 0; more && p < entry->place_count; p++)
+                if (entry->places[p].seen)
+                    more =
+                        each(arg, entry->places[p].node, entry->places[p].since_ms, &entry->places[p].last);
+    (void)pthread_mutex_unlock(&checks->lock);
+    return more;
+}
+
+void checks_restore(struct checks *checks, int64_t node, int64_t since_ms, const struct collect_result *last)
+{
+    (void)pthread_mutex_lock(&checks->lock);
+    struct entry *entry = *entry_link(checks, last->check_id);
+    struct place *place = entry && runs_at(entry, node) ? place_of(entry, node) : NULL;
+    if (place && !place->seen) {
+        place->seen = true;
+        place->since_ms = since_ms;
+        place->last = *last;
+    } else if (place && (place->last.cause == CAUSE_NONE) == (last->cause == CAUSE_NONE)) {
+        place->since_ms = since_ms;
+    }
+    (void)pthread_mutex_unlock(&checks->lock);
+}
+
+bool checks_turned(struct checks *checks)
+{
+    (void)pthread_mutex_lock(&checks->lock);
+    const bool turned = checks->turned;
+    checks->turned = false;
+    (void)pthread_mutex_unlock(&checks->lock);
+    return turned;
 }
 
 static void tell_turns(const struct checks *checks, const struct turns *turns)

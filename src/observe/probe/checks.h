@@ -91,3 +91,14 @@ bool checks_has(struct checks *checks, int64_t id);
 int checks_count(struct checks *checks);
 /* True when the node runs a check. */
 bool checks_node_used(struct checks *checks, int64_t node);
+
+/* How each check stands at each node that has answered, until `each` returns false (then false).  With the
+ * lock held: `each` only copies. */
+bool checks_places(struct checks *checks,
+                   bool (*each)(void *arg, int64_t node, int64_t since_ms, const struct collect_result *last),
+                   void *arg);
+/* As it stood before a restart; nothing is told.  Without effect where there is a result already, but for how
+ * long it has been so, or where the check does not run there any more. */
+void checks_restore(struct checks *checks, int64_t node, int64_t since_ms, const struct collect_result *last);
+/* Has any come up, gone down or changed its cause since this was last asked? */
+bool checks_turned(struct checks *checks);

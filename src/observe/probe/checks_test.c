@@ -1,8 +1,11 @@
 #include "observe/probe/checks.h"
+#include "observe/states.h"
 #include "observe/probe/nodes.h"
 #include "observe/routes.h"
 #include "test.h"
 #include "teststore.h"
+
+#include <unistd.h>
 
 #define NOW INT64_C(1795241100000)
 
@@ -227,6 +230,67 @@ static void test_turns(void **state)
     close_room(&room);
 }
 
+/* What was known of a check is known again after a restart; what is newer wins, and what is the same is no
+ * news. */
+static void test_states_survive(void **state)
+{
+    (void)state;
+    struct room room = { 0 };
+    struct err err = { 0 };
+    char path[400];
+    json_t *json = NULL;
+    clock_test_init(&test_clock, NOW);
+    teststore_ok(open_room(&room, NULL, &err), &err, "open");
+    (void)snprintf(path, sizeof path, "%s/states.json", room.dir);
+    for (int id = 1; id <= 3; id++)
+        teststore_ok(put(room.checks, id, "[\"1\"]", &err), &err, "check");
+    send_one(room.checks, 1, 1, CAUSE_NONE);
+    send_one(room.checks, 1, 2, CAUSE_TIMEOUT);
+    send_one(room.checks, 1, 3, CAUSE_TIMEOUT);
+    send_one(room.checks, 2, 3, CAUSE_REFUSED);
+    send_one(room.checks, 3, 3, CAUSE_NONE);
+    test_ok(checks_turned(room.checks) && !checks_turned(room.checks), "something turned, once");
+    teststore_ok(states_save(NULL, path, room.checks, &err), &err, "save");
+    close_room(&room);
+
+    teststore_ok(open_room(&room, NULL, &err), &err, "open again");
+    teststore_ok(put(room.checks, 1, "[\"1\"]", &err), &err, "check");
+    teststore_ok(put(room.checks, 2, "[\"1\"]", &err), &err, "check");
+    send_one(room.checks, 2, 9, CAUSE_REFUSED); /* faster than the file */
+    turns_count = 0;
+    teststore_ok(states_load(path, room.checks, &err), &err, "load");
+    test_ok(turns_count == 0, "nothing is told");
+    teststore_ok(checks_state(room.checks, 1, &json, &err), &err, "state");
+    const json_t *place = json_array_get(json_object_get(json, "nodes"), 0);
+    int64_t since = 0;
+    test_ok(json_is_false(json_object_get(place, "up")) &&
+                strcmp(json_string_value(json_object_get(place, "cause")), "timeout") == 0 &&
+                !clock_parse(str_from(json_string_value(json_object_get(place, "since"))), &since, &err) &&
+                since == NOW + 2000,
+            "down by timeout since the second result: %lld", (long long)(since - NOW));
+    json_decref(json);
+    teststore_ok(checks_state(room.checks, 2, &json, &err), &err, "state");
+    place = json_array_get(json_object_get(json, "nodes"), 0);
+    int64_t at = 0;
+    test_ok(!clock_parse(str_from(json_string_value(json_object_get(place, "at"))), &at, &err) &&
+                at == NOW + 9000 &&
+                !clock_parse(str_from(json_string_value(json_object_get(place, "since"))), &since, &err) &&
+                since == NOW + 3000,
+            "the newer result, down for as long as before: %lld", (long long)(since - NOW));
+    json_decref(json);
+    test_ok(checks_state(room.checks, 3, &json, &err) == ERR_NOT_FOUND, "a check that is gone stays gone");
+    turns_count = 0;
+    send_one(room.checks, 1, 10, CAUSE_TIMEOUT);
+    test_ok(turns_count == 0, "the same again is no news");
+    send_one(room.checks, 1, 11, CAUSE_NONE);
+    test_ok(turns_count == 1, "up is");
+    teststore_ok(disk_replace(NULL, path, "{\"places\":[{\"node\":7}]}", 25, &err), &err, "damage");
+    test_ok(states_load(path, room.checks, &err) == ERR_CORRUPT, "damaged: %s", err.id);
+    (void)unlink(path);
+    teststore_ok(states_load(path, room.checks, &err), &err, "none");
+    close_room(&room);
+}
+
 static void test_full_disk_still_tells(void **state)
 {
     (void)state;
@@ -370,5 +434,5 @@ static void test_nodes(void **state)
 }
 
 TEST_MAIN(TEST(test_each_result_counts_once), TEST(test_state_and_sets), TEST(test_turns),
-          TEST(test_full_disk_still_tells), TEST(test_out_of_memory), TEST(test_results_as_json),
-          TEST(test_nodes))
+          TEST(test_states_survive), TEST(test_full_disk_still_tells), TEST(test_out_of_memory),
+          TEST(test_results_as_json), TEST(test_nodes))
