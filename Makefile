@@ -16,7 +16,7 @@ test: all
 	@tools/test "$(T)"
 test-long: all
 	@tools/install test lint bench
-	@tests/long/run
+	@tests/long/run "$(T)"
 asan:
 	@tools/install build test lint
 	@tools/sanitize asan address,undefined unit store

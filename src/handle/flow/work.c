@@ -278,7 +278,7 @@ static enum err_code timer_set(struct work *work, const struct flow_effect *effe
     };
     const struct sla_calendars *calendars;
     const struct calendar *calendar;
-    struct flow_timer time;
+    struct flow_timer time = { .kind = FLOW_TIMER_NONE };
     json_t *vars = NULL;
     enum err_code rc = ERR_OK;
     if (flow_timer_reads(work->version->expressions, effect->node))
