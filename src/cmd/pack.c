@@ -1,6 +1,7 @@
 /* pack.c - bihuan pack check DIR, bihuan pack new NAME. */
 #include "cmd/commands.h"
 #include "cmd/relations.h"
+#include "platform/decision/decision.h"
 #include "platform/entity/entity.h"
 #include "platform/query/query.h"
 
@@ -23,7 +24,7 @@ static int print_findings(const struct cmd *cmd, const struct findings *findings
     return findings->count ? CMD_NO : CMD_OK;
 }
 
-/* Types, rules and queries; a store is not needed for that. */
+/* Types, rules, decisions and queries; a store is not needed for that. */
 static enum err_code check_parts(const struct cmd *cmd, const struct packs *packs, struct findings *findings,
                                  struct entity **entity, struct queries **queries, struct err *err)
 {
@@ -31,6 +32,8 @@ static enum err_code check_parts(const struct cmd *cmd, const struct packs *pack
     enum err_code rc = entity_open(&config, findings, entity, err);
     if (rc == ERR_INVALID && findings->count) /* they tell */
         return ERR_OK;
+    if (rc == ERR_OK)
+        rc = decisions_check_packs(packs, cmd->words, cmd->lang, findings, err);
     return rc ? rc : queries_load(*entity, packs, QUERY_RELATIONS, findings, queries, err);
 }
 

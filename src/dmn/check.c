@@ -377,6 +377,24 @@ static enum err_code report(struct checking *checking, const char *id, bool is_e
     return ERR_OK;
 }
 
+/* What was not looked at, so that silence means that all is well. */
+static void report_left(struct checking *checking, const char *id, int64_t count)
+{
+    struct dmn_findings *out = checking->out;
+    if (out->count == out->max) {
+        out->more++;
+        return;
+    }
+    struct dmn_finding *one = &out->items[out->count++];
+    *one = (struct dmn_finding) { .element = checking->node->element->name,
+                                  .id = checking->expr->id,
+                                  .source = checking->model->units[checking->node->unit].source,
+                                  .line = checking->expr->line,
+                                  .input = feel_null() };
+    (void)err_set(&one->err, ERR_LIMIT, id, ARG_INT("count", count), ARG_INT("max", CHECK_RULES_MAX),
+                  ARG_END);
+}
+
 /* -- gaps ---------------------------------------------------------------------------------------------- */
 
 static uint64_t hash_set(int column, const uint64_t *set, int words)
@@ -514,7 +532,7 @@ static enum err_code check_gaps(struct checking *checking)
         return ERR_OK; /* nothing that holds is an answer there */
     enum err_code rc = search(checking, -1, checking->table->rule_count, false, CHECK_STEPS_MAX);
     if (rc == ERR_OK && checking->steps >= checking->steps_max)
-        rc = report(checking, "dmn.check_limit", false, -1, -1);
+        report_left(checking, "dmn.check_limit", checking->steps);
     return rc;
 }
 
@@ -571,6 +589,7 @@ static enum err_code check_dead(struct checking *checking)
 {
     const struct table_code *table = checking->table;
     enum err_code rc = ERR_OK;
+    int undecided = 0;
     if (table->table->hit_policy != DMN_HIT_FIRST)
         return ERR_OK;
     for (int rule = 1; rule < table->rule_count && rc == ERR_OK; rule++) {
@@ -580,29 +599,39 @@ static enum err_code check_dead(struct checking *checking)
         if (!known)
             continue;
         rc = search(checking, rule, rule, true, DEAD_STEPS_MAX);
-        if (rc == ERR_OK && !checking->found && checking->steps < checking->steps_max)
+        if (checking->found)
+            continue;
+        if (checking->steps >= checking->steps_max)
+            undecided++;
+        else if (rc == ERR_OK)
             rc = report(checking, "dmn.dead_rule", false, rule, -1);
     }
+    if (undecided > 0)
+        report_left(checking, "dmn.check_dead_limit", undecided);
     return rc;
 }
 
-/* Rules before `rule` whose cells are not known are taken to hold when looking for gaps; here that would make
- * a living rule dead, so such tables are left alone. */
-static bool all_known(const struct checking *checking)
+/* Cells whose domain is not known, since they compute: gaps take them to hold, overlaps are not claimed, and
+ * tables with such cells are not searched for dead rules, where living ones would be taken for dead. */
+static int unknown_cells(const struct checking *checking)
 {
+    int count = 0;
     for (int i = 0; i < checking->table->column_count; i++)
         for (int rule = 0; rule < checking->table->rule_count; rule++)
-            if (!checking->views[i].cells[checking->views[i].column->rule_cell[rule]])
-                return false;
-    return true;
+            count += !checking->views[i].cells[checking->views[i].column->rule_cell[rule]];
+    return count;
 }
 
 static enum err_code check_table(struct checking *checking, const struct code *code)
 {
     const struct table_code *table = code->table;
-    if (table->broken || table->rule_count == 0 || table->rule_count > CHECK_RULES_MAX)
-        return ERR_OK;
     checking->expr = code->expr;
+    if (table->broken || table->rule_count == 0) /* loading has told what is broken */
+        return ERR_OK;
+    if (table->rule_count > CHECK_RULES_MAX) {
+        report_left(checking, "dmn.check_rules", table->rule_count);
+        return ERR_OK;
+    }
     checking->work = arena_new(CHECK_BYTES_MAX);
     if (!checking->work)
         return err_nomem(checking->err);
@@ -612,7 +641,10 @@ static enum err_code check_table(struct checking *checking, const struct code *c
         rc = check_gaps(checking);
     if (rc == ERR_OK)
         rc = check_overlaps(checking);
-    if (rc == ERR_OK && all_known(checking))
+    const int unknown = rc == ERR_OK ? unknown_cells(checking) : 0;
+    if (unknown > 0 && table->table->hit_policy != DMN_HIT_COLLECT)
+        report_left(checking, "dmn.check_computed", unknown);
+    else if (rc == ERR_OK && unknown == 0)
         rc = check_dead(checking);
     arena_free(checking->work);
     return rc;

@@ -34,6 +34,11 @@ static const char NAME_START[] =
     "\\x{2070}-\\x{218F}\\x{2C00}-\\x{2FEF}\\x{3001}-\\x{D7FF}\\x{F900}-\\x{FDCF}\\x{FDF0}-\\x{FFFD}"
     "\\x{10000}-\\x{EFFFF}";
 static const char NAME_MORE[] = "\\-.0-9\\x{B7}\\x{300}-\\x{36F}\\x{203F}-\\x{2040}";
+/* What is in neither, and what is only in the second. */
+static const char NO_NAME[] =
+    "\\x{0}-,/;-@\\[-\\^`{-\\x{B6}\\x{B8}-\\x{BF}\\x{D7}\\x{F7}\\x{37E}\\x{2000}-\\x{200B}\\x{200E}-\\x{203E}"
+    "\\x{2041}-\\x{206F}\\x{2190}-\\x{2BFF}\\x{2FF0}-\\x{3000}\\x{E000}-\\x{F8FF}\\x{FDD0}-\\x{FDEF}"
+    "\\x{FFFE}-\\x{FFFF}\\x{F0000}-\\x{10FFFF}";
 
 static void bad(struct rewrite *r)
 {
@@ -57,8 +62,18 @@ static char peek_on(const struct rewrite *r, size_t on)
 
 /* ---------------------------------------------------------------- \p{...} */
 
-/* Ranges of a Unicode block, as they stand in a class. */
-static bool block_ranges(struct str name, char *out, size_t size)
+/* A range as it stands in a class; empty when there is nothing in it.  Surrogates are no characters. */
+static void print_range(char *out, size_t size, UChar32 from, UChar32 to)
+{
+    from = from >= 0xd800 && from <= 0xdfff ? 0xe000 : from;
+    to = to >= 0xd800 && to <= 0xdfff ? 0xd7ff : to;
+    out[0] = '\0';
+    if (from <= to)
+        (void)snprintf(out, size, "\\x{%X}-\\x{%X}", (unsigned)from, (unsigned)to);
+}
+
+/* Ranges of a Unicode block, or of all that is outside of it, as they stand in a class. */
+static bool block_ranges(struct str name, bool negated, char *out, size_t size)
 {
     char wanted[64];
     size_t len = 0;
@@ -76,9 +91,16 @@ static bool block_ranges(struct str name, char *out, size_t size)
     const bool ok = U_SUCCESS(status) && uset_getItemCount(set) > 0 &&
                     uset_getItem(set, 0, &from, &to, NULL, 0, &status) == 0 && U_SUCCESS(status);
     uset_close(set);
-    if (ok)
-        (void)snprintf(out, size, "\\x{%X}-\\x{%X}", (unsigned)from, (unsigned)to);
-    return ok;
+    if (!ok)
+        return false;
+    if (!negated) {
+        print_range(out, size, from, to);
+        return true;
+    }
+    print_range(out, size, 0, from - 1);
+    const size_t used = strlen(out);
+    print_range(out + used, size - used, to + 1, 0x10ffff);
+    return true;
 }
 
 static bool category(struct str name)
@@ -112,8 +134,8 @@ static void property(struct rewrite *r, bool negated, bool in_class)
     if (category(name)) {
         buf_printf(&r->out, "\\%c{%.*s}", negated ? 'P' : 'p', STR_ARG(name));
     } else if (str_starts(name, STR("Is")) &&
-               block_ranges(str_slice(name, 2, name.len), ranges, sizeof ranges) && !(in_class && negated)) {
-        buf_printf(&r->out, in_class ? "%s" : negated ? "[^%s]" : "[%s]", ranges);
+               block_ranges(str_slice(name, 2, name.len), negated, ranges, sizeof ranges)) {
+        buf_printf(&r->out, in_class ? "%s" : ranges[0] ? "[%s]" : "(?!)", ranges);
     } else {
         bad(r);
     }
@@ -126,32 +148,26 @@ static bool class_escape(struct rewrite *r, char c, bool in_class)
 {
     static const struct {
         char c;
-        const char *inside; /* NULL: cannot be said within a class */
+        const char *inside, *more;
     } CLASSES[] = {
-        { 'd', "\\p{Nd}" },
-        { 'D', "\\P{Nd}" },
-        { 's', " \\t\\n\\r" },
-        { 'S', "\\x{0}-\\x{8}\\x{B}\\x{C}\\x{E}-\\x{1F}\\x{21}-\\x{10FFFF}" },
-        { 'w', "\\p{L}\\p{M}\\p{N}\\p{S}" },
-        { 'W', "\\p{P}\\p{Z}\\p{C}" },
-        { 'i', NAME_START },
-        { 'I', NULL },
-        { 'c', NULL },
-        { 'C', NULL },
+        { 'd', "\\p{Nd}", "" },
+        { 'D', "\\P{Nd}", "" },
+        { 's', " \\t\\n\\r", "" },
+        { 'S', "\\x{0}-\\x{8}\\x{B}\\x{C}\\x{E}-\\x{1F}\\x{21}-\\x{10FFFF}", "" },
+        { 'w', "\\p{L}\\p{M}\\p{N}\\p{S}", "" },
+        { 'W', "\\p{P}\\p{Z}\\p{C}", "" },
+        { 'i', NAME_START, "" },
+        { 'I', NO_NAME, NAME_MORE },
+        { 'c', NAME_START, NAME_MORE },
+        { 'C', NO_NAME, "" },
     };
     for (size_t i = 0; i < sizeof CLASSES / sizeof *CLASSES; i++) {
         if (CLASSES[i].c != c)
             continue;
-        const bool more_names = c == 'c' || c == 'C', opposite = c == 'I' || c == 'C';
-        if (in_class && opposite) {
-            bad(r);
-            return true;
-        }
         if (!in_class)
-            buf_text(&r->out, opposite ? "[^" : "[");
-        buf_text(&r->out, CLASSES[i].inside ? CLASSES[i].inside : NAME_START);
-        if (more_names)
-            buf_text(&r->out, NAME_MORE);
+            buf_char(&r->out, '[');
+        buf_text(&r->out, CLASSES[i].inside);
+        buf_text(&r->out, CLASSES[i].more);
         if (!in_class)
             buf_char(&r->out, ']');
         return true;

@@ -45,6 +45,10 @@ extern const struct route DECISION_ROUTES[]; /* ctx: struct decisions */
  * by itself.  ERR_INVALID when a model does not load or has errors; the file is named. */
 MUST_CHECK enum err_code decisions_take_packs(struct decisions *decisions, const struct packs *packs,
                                               struct err *err);
+/* Compiles every decision of the packs without a store: what is wrong becomes findings that name the file,
+ * the line, the element and the cell.  ERR_NOMEM. */
+MUST_CHECK enum err_code decisions_check_packs(const struct packs *packs, const struct words *words,
+                                               enum lang lang, struct findings *findings, struct err *err);
 
 /* -- for the rooms that decide ------------------------------------------------------------------------- */
 

@@ -268,6 +268,26 @@ static void take_pack(struct fixture *f, const char *dir, enum err_code want)
     packs_free(packs);
 }
 
+/* Without a store: the file, the line, the decision, and the cell in words. */
+static void check_pack(struct fixture *f, const char *dir)
+{
+    const struct packs_config config = { 0 };
+    struct findings findings;
+    struct packs *packs = NULL;
+    struct err err = { 0 };
+    teststore_ok(findings_init(&findings, f->arena, &err), &err, "findings");
+    teststore_ok(packs_load_dir(dir, &config, &findings, &packs, &err), &err, "packs");
+    teststore_ok(decisions_check_packs(packs, f->decisions->config.words, LANG_EN, &findings, &err), &err,
+                 "check");
+    test_ok(findings.count == 1, "%d findings", findings.count);
+    const struct err *one = &findings.items[0];
+    test_ok(strcmp(one->id, "decision.pack_cell") == 0 &&
+                strncmp(one->args[0].text, "trial/decisions/level.dmn:", 26) == 0 &&
+                strcmp(one->args[1].text, "grade") == 0 && strcmp(one->args[2].text, "1:1") == 0,
+            "%s %s %s %s", one->id, one->args[0].text, one->args[1].text, one->args[2].text);
+    packs_free(packs);
+}
+
 static void test_packs(void **state)
 {
     (void)state;
@@ -298,6 +318,7 @@ static void test_packs(void **state)
     decision_release(f.decisions, held);
     put_file(dir, "decisions/level.dmn", TABLE("&lt; ", "1"));
     take_pack(&f, dir, ERR_INVALID);
+    check_pack(&f, dir);
     tear_down(&f);
 }
 

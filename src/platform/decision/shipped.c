@@ -2,6 +2,8 @@
 #include "platform/decision/decision_sql.h"
 #include "platform/decision/internal.h"
 
+#include <stdio.h>
+
 struct taking {
     struct decisions *decisions;
     struct str code, title, model;
@@ -110,4 +112,70 @@ enum err_code decisions_take_packs(struct decisions *decisions, const struct pac
         }
     }
     return ERR_OK;
+}
+
+/* -- bihuan pack check --------------------------------------------------------------------------------- */
+
+#define CHECK_FINDINGS_MAX 50
+
+struct check {
+    const struct words *words;
+    enum lang lang;
+    struct findings *findings;
+    const struct pack *pack;
+    const struct pack_file *file;
+};
+
+static enum err_code tell(const struct check *check, const struct dmn_finding *found, struct err *err)
+{
+    AUTO(arena_free_auto) struct arena *arena = arena_new(1 << 16);
+    struct err one = { 0 };
+    char where[200], at[40];
+    if (!arena)
+        return err_nomem(err);
+    const struct str what = err_text(arena, &found->err, check->words, check->lang);
+    (void)snprintf(where, sizeof where, "%.*s/%.*s:%d", STR_ARG(check->pack->name),
+                   STR_ARG(check->file->path), found->line);
+    (void)snprintf(at, sizeof at, "%d:%d", found->rule, found->column);
+    if (found->rule > 0 && found->column > 0)
+        (void)err_set(&one, ERR_INVALID, "decision.pack_cell", ARG_TEXT("file", where),
+                      ARG_STR("element", found->element), ARG_TEXT("at", at), ARG_STR("what", what), ARG_END);
+    else if (found->element.len > 0)
+        (void)err_set(&one, ERR_INVALID, "decision.pack_element", ARG_TEXT("file", where),
+                      ARG_STR("element", found->element), ARG_STR("what", what), ARG_END);
+    else
+        (void)err_set(&one, ERR_INVALID, "decision.pack_model", ARG_TEXT("file", where),
+                      ARG_STR("what", what), ARG_END);
+    findings_add(check->findings, &one);
+    return ERR_OK;
+}
+
+static enum err_code check_file(const struct check *check, struct err *err)
+{
+    AUTO(dmn_free_auto) struct dmn_model *model = NULL;
+    struct err why = { 0 };
+    enum err_code rc = decision_load(check->file->text, &model, &why, err);
+    if (rc == ERR_OK && !model) {
+        struct dmn_finding none = { .err = why, .line = why.at.line };
+        none.err.at.line = 0; /* stands in front already */
+        return tell(check, &none, err);
+    }
+    for (int i = 0; rc == ERR_OK && i < dmn_findings(model)->count && i < CHECK_FINDINGS_MAX; i++)
+        if (dmn_findings(model)->items[i].is_error)
+            rc = tell(check, &dmn_findings(model)->items[i], err);
+    return rc;
+}
+
+enum err_code decisions_check_packs(const struct packs *packs, const struct words *words, enum lang lang,
+                                    struct findings *findings, struct err *err)
+{
+    enum err_code rc = ERR_OK;
+    for (int i = 0; i < packs_count(packs); i++)
+        for (int j = 0; j < packs_at(packs, i)->files_count && rc == ERR_OK; j++) {
+            const struct pack *pack = packs_at(packs, i);
+            const struct check check = { words, lang, findings, pack, &pack->files[j] };
+            if (check.file->folder == PACK_DECISIONS && str_eq(check.file->ending, STR("dmn")))
+                rc = check_file(&check, err);
+        }
+    return rc;
 }
