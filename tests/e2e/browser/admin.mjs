@@ -302,6 +302,17 @@ db.commit()`, join(server.dir, 'data', 'bihuan.db')])
   await pick('audit-user', '王主任')
   check('filtered by person, and the address says so', await until(async () => page.url().includes('user=') && (await page.locator('tbody tr').count()) > 0 && !(await text('tbody')).includes('探测节点')), await text('tbody'))
 
+  /* ---- the manual, served by the product ---- */
+  await go('/alarms')
+  await page.click('.me')
+  await page.click('.me-panel a:has-text("使用手册")')
+  await page.waitForSelector('.manual h1')
+  await page.click('.manual a:has-text("管理员")')
+  await until(async () => (await page.locator('.manual img').count()) > 3)
+  await page.locator('.manual img').last().scrollIntoViewIfNeeded()
+  const drawn = await until(() => page.$$eval('.manual img', (all) => all.at(-1).complete && all.at(-1).naturalWidth > 100))
+  check('the manual is one click away, with its pictures', /\/help\/admin$/.test(page.url()) && drawn, page.url())
+
   /* ---- English, phone ---- */
   check('no script error', !seen.errors.length, seen.errors)
   check('no request to any other host', !seen.strangers.length, seen.strangers)
@@ -311,7 +322,7 @@ db.commit()`, join(server.dir, 'data', 'bihuan.db')])
   await admin.call('PATCH', 'core/session', { lang: 'en' })
   await phone.page.evaluate(() => localStorage.setItem('bihuan.prefs', JSON.stringify({ theme: 'dark', lang: 'en' })))
   const wrong = []
-  for (const link of ['/me', '/people/keys', '/people/sessions', '/people/roles', '/jobs', '/channels', '/deadletters', '/probes', '/audit']) {
+  for (const link of ['/me', '/people/keys', '/people/sessions', '/people/roles', '/jobs', '/channels', '/deadletters', '/probes', '/audit', '/help/duty']) {
     await phone.page.goto(server.url + link)
     await phone.page.waitForSelector('h1')
     await phone.page.waitForLoadState('networkidle').catch(() => {})

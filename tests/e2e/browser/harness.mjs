@@ -49,6 +49,7 @@ export class Server {
     for (const one of others) cpSync(join(root, one), join(packs, basename(one)), { recursive: true })
     self.child = spawn(BIN, ['serve', '--data', join(self.dir, 'data'), '--port', '0', '--packs', packs, ...more], { stdio: ['ignore', 'pipe', 'pipe'] })
     self.log = ''
+    process.on('exit', () => self.child.kill('SIGKILL')) /* a test that breaks off leaves nothing behind */
     self.child.stderr.on('data', (chunk) => (self.log += chunk))
     let out = ''
     await new Promise((resolve, reject) => {

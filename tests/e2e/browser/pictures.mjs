@@ -9,7 +9,11 @@ const README = join(root, 'docs/pictures')
 mkdirSync(MANUAL, { recursive: true })
 const server = await Server.start('--demo')
 const admin = await settle(server)
-const post = async (path, body) => (await admin.call('POST', path, body)).json
+const post = async (path, body) => {
+  const answer = await admin.call('POST', path, body)
+  if (answer.status >= 300) throw new Error(`${path}: ${answer.status} ${JSON.stringify(answer.json)}`)
+  return answer.json
+}
 const first = async (path) => (await admin.call('GET', path)).json.items[0]
 
 /* a morning's work: people, two schedules of duty, alarms with their tickets, a key */
@@ -22,11 +26,11 @@ for (const [login_, name] of [['zhangwei', '张伟'], ['lina', '李娜'], ['wang
 }
 await post('core/keys', { name: '12345 平台推送', days: 180, permissions: ['ops.ticket.create', 'ops.ticket.read'] })
 await post('core/keys', { name: '大屏展示', days: 365, permissions: ['core.alarm.read', 'ops.service.read'] })
-const services = (await admin.call('GET', 'ops/service?sort=code&limit=20')).json.items
+const services = (await admin.call('GET', `ops/service?sort=code&limit=20&filter=${encodeURIComponent('code >= "xc-R001"')}`)).json.items
 const systems = (await admin.call('GET', 'ops/system?limit=20')).json.items
 for (const [n, title, grade] of [[0, '首页打不开：连接被拒绝', 1], [2, '证书还有 6 天到期', 3], [4, '登录接口响应超过 5 秒', 2], [5, '磁盘剩余不足 10%', 2], [7, '数据同步任务未按时完成', 3]])
   await post('core/alarms/signal', { key: `demo-${n}`, title: `${services[n].name}：${title}`, grade, service: services[n].id, ...(systems[n] ? { subject: systems[n].id } : {}) })
-for (const n of [0, 4]) await post('ops/ticket', { title: `${services[n].name}：${n ? '登录缓慢' : '首页无法打开'}`, service: services[n].id, level: n ? 2 : 1, kind: 'fault', description: '用户来电反映，已初步核实。' })
+for (const n of [0, 4]) await post('ops/ticket', { title: `${services[n].name}：${n ? '登录缓慢' : '首页无法打开'}`, service: services[n].id, level: n ? '2' : '1', description: '用户来电反映，已初步核实。' })
 await post('core/jobs', { kind: 'core.backup', params: {} })
 await new Promise((resolve) => setTimeout(resolve, 4000))
 
@@ -42,7 +46,7 @@ async function shoot(name, path, ready, before) {
   await page.screenshot({ path: join(MANUAL, `${name}.jpg`), type: 'jpeg', quality: 62 })
   if (['workbench', 'alarms', 'ticket'].includes(name)) await page.screenshot({ path: join(README, `${name}.png`) })
 }
-const ticket = await first('ops/ticket')
+const ticket = (await admin.call('GET', `ops/ticket?q=${encodeURIComponent('首页')}`)).json.items.find((one) => !one.alarm)
 await shoot('workbench', '/', 'h1')
 await shoot('alarms', '/alarms', 'h1')
 await shoot('tasks', '/tasks', 'h1')
@@ -57,8 +61,22 @@ await shoot('users', '/people/users', 'tbody tr')
 await shoot('keys', '/people/keys', 'tbody tr')
 await shoot('jobs', '/jobs', '.schedules tbody tr')
 await shoot('audit', '/audit', 'tbody tr', async () => page.locator('tbody tr', { hasText: '角色' }).first().click().catch(() => {}))
-const decision = await post('core/decisions', { code: 'grade', name: '服务评级' })
-await shoot('decision', `/decisions/${decision.id}`, 'h1')
+await page.goto(server.url + '/decisions')
+await page.click('.page-head .btn.primary')
+await page.fill('#decision-title', '服务评级')
+await page.fill('#decision-code', 'service-grade')
+await page.locator('.el-dialog .btn.primary').click()
+await page.waitForURL(/\/decisions\/\d+/)
+const decisionPath = new URL(page.url()).pathname
+await shoot('decision', decisionPath, 'h1')
+if (process.env.PAPER) /* how it prints, to look at */
+  for (const [name, path] of [['ticket', `/r/ops/ticket/${ticket.id}`], ['service', `/r/ops/service/${services[0].id}`], ['report', `/reports/service/${services[0].id}`], ['decision', decisionPath], ['manual', '/help/admin']]) {
+    await page.goto(server.url + path)
+    await page.waitForSelector('.page-head, h1')
+    await page.waitForLoadState('networkidle').catch(() => {})
+    await page.waitForTimeout(500)
+    await page.pdf({ path: join(process.env.PAPER, `${name}.pdf`), preferCSSPageSize: true })
+  }
 await page.goto(server.url + '/r/ops/service')
 await page.waitForSelector('tbody tr')
 await page.waitForTimeout(400)
