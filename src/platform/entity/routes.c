@@ -24,7 +24,7 @@ struct work {
     struct buf *out;
     json_t *made;
     int64_t count;
-    bool exact;
+    bool exact, later; /* later: the answer is read behind the commit */
 };
 
 /* ---- what every handler does first and last ---- */
@@ -180,12 +180,22 @@ static enum err_code get_fn(struct tx *tx, void *arg, struct err *err)
     return entity_get_json(&work->call, tx, work->type, work->id, &work->version, work->out, err);
 }
 
+/* The answer of a write is read within it, as what one may not read one may not write either.  Who reads all
+ * records gets it read behind the commit: on PostgreSQL reading the newest row conflicts with all that are
+ * being made beside it. */
+static enum err_code answer_fn(struct work *work, struct tx *tx, struct err *err)
+{
+    work->later =
+        scope_is_all(&work->call, work->type, "read") && !call_may(&work->call, work->type, "read", NULL);
+    return work->later ? ERR_OK : get_fn(tx, work, err);
+}
+
 static enum err_code create_fn(struct tx *tx, void *arg, struct err *err)
 {
     struct work *work = arg;
     clear_findings(work);
     const enum err_code rc = entity_create(&work->call, tx, work->type, work->json, &work->id, err);
-    return rc ? rc : get_fn(tx, arg, err);
+    return rc ? rc : answer_fn(work, tx, err);
 }
 
 static enum err_code update_fn(struct tx *tx, void *arg, struct err *err)
@@ -221,6 +231,8 @@ static enum err_code run(struct request *req, struct work *work, store_fn fn, bo
     work->out = &out;
     enum err_code rc =
         write ? store_write(routes->store, fn, work, err) : store_read(routes->store, fn, work, err);
+    if (!rc && work->later)
+        rc = store_read(routes->store, get_fn, work, err);
     if (rc)
         rc = work_failed(req, work, rc, err);
     else
