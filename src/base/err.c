@@ -12,7 +12,7 @@ static const struct {
     [ERR_NOT_FOUND] = { "not_found", 404, 1 },
     [ERR_CONFLICT] = { "conflict", 409, 1 },
     [ERR_STALE] = { "stale", 412, 1 },
-    [ERR_PRECONDITION] = { "precondition_required", 428, 2 },
+    [ERR_PRECONDITION] = { "precondition_required", 428, 3 },
     [ERR_NO_LOGIN] = { "no_login", 401, 1 },
     [ERR_FORBIDDEN] = { "forbidden", 403, 1 },
     [ERR_LIMIT] = { "limit", 422, 2 },

@@ -248,25 +248,39 @@ static enum err_code check_code(struct checking *c, const struct shape *shape, s
     return rc;
 }
 
-/* References and codes in a list: ["17", "18"]. */
-static enum err_code check_items(struct checking *c, const struct shape *items, struct str text,
-                                 struct err *err)
+static bool points(const struct shape *shape)
 {
-    json_t *list = json_loadb(text.ptr, text.len, 0, NULL), *item;
-    size_t i;
+    bool any = shape->ref.len || shape->dictionary.len || (shape->items && points(shape->items));
+    for (int i = 0; i < shape->members_count && !any; i++)
+        any = points(&shape->members[i].shape);
+    return any;
+}
+
+/* References and codes at any depth: ["17", "18"], [{"site": "17"}]. */
+static enum err_code check_inside(struct checking *c, const struct shape *shape, const json_t *value,
+                                  struct err *err)
+{
+    const struct str text = json_to_str(value);
+    int64_t id = 0;
     enum err_code rc = ERR_OK;
-    json_array_foreach(list, i, item)
-    {
-        const struct str value = json_to_str(item);
-        int64_t id = 0;
-        if (rc)
-            break;
-        if (items->ref.len)
-            rc = str_i64(value, &id) ? check_reference(c, items, id, err) : ERR_OK;
-        else
-            rc = check_code(c, items, value, err);
-    }
-    json_decref(list);
+    if (text.ptr && shape->ref.len)
+        return str_i64(text, &id) ? check_reference(c, shape, id, err) : ERR_OK;
+    if (text.ptr && shape->dictionary.len)
+        return check_code(c, shape, text, err);
+    for (size_t i = 0; shape->items && i < json_array_size(value) && !rc; i++)
+        rc = check_inside(c, shape->items, json_array_get(value, i), err);
+    for (int n = 0; n < shape->members_count && !rc; n++)
+        rc = check_inside(c, &shape->members[n].shape, json_object_get(value, shape->members[n].name.ptr),
+                          err);
+    return rc;
+}
+
+static enum err_code check_json(struct checking *c, const struct shape *shape, struct str text,
+                                struct err *err)
+{
+    json_t *json = json_loadb(text.ptr, text.len, 0, NULL);
+    const enum err_code rc = check_inside(c, shape, json, err);
+    json_decref(json);
     return rc;
 }
 
@@ -277,7 +291,6 @@ enum err_code references_check(const struct entity_call *call, struct tx *tx, co
     for (int i = COLUMN_OWN; i < type->fields_count; i++) {
         const struct entity_field *field = &type->fields[i];
         const struct value *value = &values[i];
-        const struct shape *items = field->shape.type == SHAPE_ARRAY ? field->shape.items : NULL;
         enum err_code rc = ERR_OK;
         char pointer[PACK_NAME_MAX + 2];
         if (!value->given || value->null)
@@ -289,8 +302,8 @@ enum err_code references_check(const struct entity_call *call, struct tx *tx, co
             rc = check_reference(&c, &field->shape, value->i64, err);
         else if (field->shape.dictionary.len)
             rc = check_code(&c, &field->shape, value->text, err);
-        else if (items && (items->ref.len || items->dictionary.len))
-            rc = check_items(&c, items, value->text, err);
+        else if (field->kind == VALUE_JSON && points(&field->shape))
+            rc = check_json(&c, &field->shape, value->text, err);
         if (rc)
             return rc;
     }
@@ -304,14 +317,14 @@ enum err_code references_none(const struct entity *entity, struct tx *tx, const 
         const struct entity_type *other = types_at(entity->types, n);
         for (int i = COLUMN_OWN; i < other->fields_count; i++) {
             const struct entity_field *field = &other->fields[i];
-            const struct entity_relation *relation = field->shape.ref_relation;
-            const bool common =
-                relation && ((type->kind == TYPE_SUBJECT && !strcmp(relation->name, "core.subject")) ||
-                             (type->kind == TYPE_CASE && !strcmp(relation->name, "core.case")));
             bool found = false;
-            if (field->kind != VALUE_REF || (field->shape.ref_type != type && !common))
+            if ((field->kind != VALUE_REF && field->kind != VALUE_JSON) ||
+                !shape_may_refer(&field->shape, type))
                 continue;
-            const enum err_code rc = there(tx, SQL_REFERRED, other->table, field->column, id, &found, err);
+            const enum err_code rc =
+                field->kind == VALUE_REF
+                    ? there(tx, SQL_REFERRED, other->table, field->column, id, &found, err)
+                    : referred_inside(tx, other, i, type, id, &found, err);
             if (rc)
                 return rc;
             if (found)
@@ -395,7 +408,9 @@ bool label_there(const struct entity_field *field)
     const struct shape *shape = &field->shape;
     if (shape->dictionary.len && field->kind == VALUE_TEXT)
         return true;
-    if (field->kind != VALUE_REF || !shape->ref.len)
+    if (list_of_references(field))
+        shape = list_of_references(field);
+    else if (field->kind != VALUE_REF || !shape->ref.len)
         return false;
     return shape->ref_relation || shape->ref_type->fields[shape->ref_type->label].kind == VALUE_TEXT;
 }
@@ -404,6 +419,10 @@ void label_sql(const struct entity_call *call, const struct entity_field *field,
 {
     const struct shape *shape = &field->shape;
     const size_t mark = sql->text.len;
+    if (list_of_references(field)) {
+        list_label_sql(call, field, sql);
+        return;
+    }
     if (shape->dictionary.len && field->kind == VALUE_TEXT) {
         buf_printf(&sql->text,
                    "(SELECT %s FROM core_dictionary_item i JOIN core_dictionary d ON d.id = i.dictionary"

@@ -1,5 +1,5 @@
 /* entity.c - the engine: opened over the packs, its hooks, its tables. */
-#include "platform/entity/internal.h"
+#include "platform/entity/migrate.h"
 
 #define ENTITY_BYTES_MAX ((size_t)64 << 20)
 
@@ -97,8 +97,9 @@ enum err_code entity_hook_after_add(struct entity *entity, const char *full, ent
 
 struct tables {
     struct entity *entity;
-    struct findings *findings;
-    bool apply;
+    struct findings *findings, *news;
+    enum tables_mode mode;
+    bool apply, undo;
     int count, more;
 };
 
@@ -107,8 +108,19 @@ static enum err_code tables_fn(struct tx *tx, void *arg, struct err *err)
     struct tables *tables = arg;
     tables->findings->count = tables->count; /* it may run twice */
     tables->findings->more = tables->more;
-    const enum err_code rc = tables_sync(tables->entity, tx, tables->apply, tables->findings, err);
-    return rc || !tables->apply ? rc : grid_fill(tables->entity, tx, err);
+    if (!tables->apply)
+        return tables_look(tables->entity, tx, tables->findings, err);
+    if (tables->news)
+        tables->news->count = tables->news->more = 0;
+    struct migrating m = { .entity = tables->entity,
+                           .tx = tx,
+                           .mode = tables->mode,
+                           .news = tables->news,
+                           .faults = tables->findings };
+    enum err_code rc = tables_sync(&m, err);
+    if (!rc)
+        rc = grid_fill(tables->entity, tx, err);
+    return rc || !tables->undo ? rc : err_set(err, ERR_CANCELLED, "entity.dry_run", ARG_END);
 }
 
 static enum err_code rebuild_fn(struct tx *tx, void *arg, struct err *err)
@@ -133,7 +145,21 @@ enum err_code entity_search_rebuild(struct entity *entity, struct err *err)
 
 enum err_code entity_tables(struct entity *entity, bool apply, struct findings *findings, struct err *err)
 {
-    struct tables tables = { entity, findings, apply, findings->count, findings->more };
+    struct tables tables = { .entity = entity,
+                             .findings = findings,
+                             .apply = apply,
+                             .count = findings->count,
+                             .more = findings->more };
     return apply ? store_write(entity->config.store, tables_fn, &tables, err)
                  : store_read(entity->config.store, tables_fn, &tables, err);
+}
+
+enum err_code entity_migrate(struct entity *entity, bool apply, struct findings *news,
+                             struct findings *faults, struct err *err)
+{
+    struct tables tables = {
+        .entity = entity, .findings = faults, .news = news, .mode = TABLES_ALL, .apply = true, .undo = !apply
+    };
+    const enum err_code rc = store_write(entity->config.store, tables_fn, &tables, err);
+    return rc == ERR_CANCELLED && !apply ? ERR_OK : rc;
 }

@@ -56,6 +56,12 @@ const struct entity_type *entity_type_find(const struct entity *entity, const ch
  * nothing is changed and every difference is a finding. */
 MUST_CHECK enum err_code entity_tables(struct entity *entity, bool apply, struct findings *findings,
                                        struct err *err);
+/* `bihuan migrate`: the migrations that packs wrote down and what waits for it; all in one transaction, which
+ * is undone again unless `apply`.  `news` tells what is done, `faults` what hinders.
+ * ERR_PRECONDITION "entity.needs_migration" with faults: nothing was kept.
+ * ERR_CORRUPT "entity.migration_changed". */
+MUST_CHECK enum err_code entity_migrate(struct entity *entity, bool apply, struct findings *news,
+                                        struct findings *faults, struct err *err);
 /* Makes the search indexes anew from the records, one transaction a type: after a restore. */
 MUST_CHECK enum err_code entity_search_rebuild(struct entity *entity, struct err *err);
 /* Seals up to about `limit` values of records of the type behind id *after anew that another key than the

@@ -20,7 +20,11 @@ static const char SITE[] =
     "\"note\":{\"type\":\"string\",\"maxLength\":2000," T "},"
     "\"geo\":{\"type\":\"object\",\"properties\":{\"lat\":{\"type\":\"number\"},\"lon\":{\"type\":\"number\"}"
     "}," T "},"
-    "\"parent\":{\"type\":\"string\",\"x-ref\":\"p.site\"," T "}},"
+    "\"parent\":{\"type\":\"string\",\"x-ref\":\"p.site\"," T "},"
+    "\"near\":{\"type\":\"array\",\"items\":{\"type\":\"string\",\"x-ref\":\"p.site\"}," T "},"
+    "\"links\":{\"type\":\"array\",\"items\":{\"type\":\"object\",\"properties\":{\"to\":{\"type\":"
+    "\"string\","
+    "\"x-ref\":\"p.site\"}}}," T "}},"
     "\"x-sort\":[\"code\",\"size\",\"opened\",\"name\"],\"x-index\":[[\"name\",\"size\"]],\"x-search\":["
     "\"name\",\"note\"],"
     "\"x-scope\":{\"org\":\"org\",\"own\":\"created_by\"}}";
@@ -690,8 +694,7 @@ static void test_tables(void **state)
         ",\"properties\":{\"level\":{\"type\":\"integer\",\"default\":3," T "},"
         "\"site\":{\"type\":\"string\",\"x-ref\":\"p.site\"," T
         "},\"kind\":{\"type\":\"string\",\"default\":\"net\"," T "}},"
-        "\"x-number\":\"GZ-{seq:4}\",\"x-sort\":[\"-opened_at\",\"kind\"],\"x-search\":[\"title\"],\"x-"
-        "unique\":[[\"title\",\"kind\"]],"
+        "\"x-number\":\"GZ-{seq:4}\",\"x-sort\":[\"-opened_at\",\"kind\"],\"x-search\":[\"title\"],"
         "\"x-scope\":{\"org\":\"org\"}}");
     open_packs(&f);
     test_ok(!findings_init(&findings, f.arena, &err), "findings");
@@ -704,7 +707,6 @@ static void test_tables(void **state)
     json_t *page = list(&f, f.job, NULL, (struct entity_list) { .text = STR("故障") }, &err);
     test_ok(page && json_array_size(json_object_get(page, "items")) == 1, "old rows are found");
     json_decref(page);
-    test_ok(create(&f, f.job, NULL, "{\"title\":\"网络故障\"}", NULL, &err) == ERR_CONFLICT, "unique");
     /* a column that changes its kind, one that goes */
     close_packs(&f);
     put(&f, "p/types/job.json",
@@ -1062,6 +1064,56 @@ static void test_ways(void **state)
     end(&f);
 }
 
+/* Lists of references: names in their order, a round trip through a file, what is referred to stays. */
+static void test_reference_lists(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct err err = { 0 };
+    struct findings findings;
+    struct table_import done;
+    struct buf text;
+    char json[200], path[200];
+    int64_t ids[4], rows = 0;
+    begin(&f);
+    static const char *const names[] = { "east", "west", "north" };
+    for (int i = 0; i < 3; i++) {
+        (void)snprintf(json, sizeof json, "{\"code\":\"s%d\",\"name\":\"%s\",\"org\":\"2\"}", i, names[i]);
+        ids[i] = must_create(&f, f.site, json);
+    }
+    (void)snprintf(json, sizeof json,
+                   "{\"code\":\"hub\",\"name\":\"hub\",\"org\":\"2\",\"near\":[\"%lld\",\"%lld\"],"
+                   "\"links\":[{\"to\":\"%lld\"}]}",
+                   (long long)ids[1], (long long)ids[0], (long long)ids[2]);
+    ids[3] = must_create(&f, f.site, json);
+    json_t *record = get(&f, f.site, NULL, ids[3], true, &err);
+    const char *label = json_string_value(json_object_get(json_object_get(record, "_labels"), "near"));
+    test_ok(label && !strcmp(label, "west, east"), "%s", label ? label : "none");
+    json_decref(record);
+    for (int i = 0; i < 3; i++)
+        test_ok(delete (&f, f.site, NULL, ids[i], 0, &err) == ERR_CONFLICT &&
+                    !strcmp(err.id, "entity.referenced"),
+                "%s is referred to: %s", names[i], err.id);
+    test_ok(create(&f, f.site, NULL, "{\"code\":\"x\",\"name\":\"x\",\"links\":[{\"to\":\"5\"}]}", NULL,
+                   &err) == ERR_INVALID &&
+                !strcmp(err.id, "entity.reference"),
+            "nobody is 5: %s", err.id);
+    struct entity_call call = { .entity = f.entity, .arena = f.arena };
+    (void)snprintf(path, sizeof path, "%s/out.csv", f.root);
+    teststore_ok(entity_export(&call, f.site, &(struct entity_list) { .limit = 1 }, TABLE_CSV, path, false,
+                               &rows, &err),
+                 &err, "export");
+    buf_init(&text, 1 << 20);
+    test_ok(!buf_read_file(&text, path, &err) && strstr(text.ptr, "s1;s0"), "keys of the list: %s", text.ptr);
+    const enum err_code rc = import(&f, f.site, text.ptr, false, &done, &findings, &err);
+    test_ok(!rc && done.unchanged == 4, "%s: %lld", rc ? findings.items[0].id : "ok",
+            (long long)done.unchanged);
+    buf_done(&text);
+    teststore_ok(delete (&f, f.site, NULL, ids[3], 0, &err), &err, "the hub");
+    teststore_ok(delete (&f, f.site, NULL, ids[2], 0, &err), &err, "then the others");
+    end(&f);
+}
+
 /* Each statement fails once: nothing is left behind, and then it works. */
 static void test_failing_statements(void **state)
 {
@@ -1088,4 +1140,5 @@ static void test_failing_statements(void **state)
 
 TEST_MAIN(TEST(test_life), TEST(test_refused), TEST(test_kinds), TEST(test_sensitive), TEST(test_scope),
           TEST(test_pages), TEST(test_search), TEST(test_tables), TEST(test_hooks), TEST(test_import),
-          TEST(test_import_duplicate), TEST(test_ways), TEST(test_failing_statements))
+          TEST(test_reference_lists), TEST(test_import_duplicate), TEST(test_ways),
+          TEST(test_failing_statements))

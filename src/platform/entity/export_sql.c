@@ -98,12 +98,21 @@ static bool shown_sql(const struct exporting *x, const struct entity_field *fiel
         label_sql(&x->call, field, sql);
         return true;
     }
-    if (x->format == TABLE_XLSX || field->kind != VALUE_REF || !field->shape.ref.len)
+    const struct shape *items = list_of_references(field);
+    if (x->format == TABLE_XLSX || (!items && (field->kind != VALUE_REF || !field->shape.ref.len)))
         return false;
     const size_t mark = sql->text.len;
     const int args = sql->args_count;
     sql_add(sql, ", ");
-    if (key_sql(&x->call, &field->shape, "t", field->column, 0, sql))
+    if (items) { /* "a;b", as an import reads it */
+        buf_printf(&sql->text, "(SELECT %s(x.code, ';') FROM (SELECT ", list_join_sql(&x->call));
+        if (key_sql(&x->call, items, "e", STR("value"), 0, sql)) {
+            sql_add(sql, " AS code FROM ");
+            list_items_sql(&x->call, field->column, &sql->text);
+            sql_add(sql, " ORDER BY e.place) x)");
+            return true;
+        }
+    } else if (key_sql(&x->call, &field->shape, "t", field->column, 0, sql))
         return true;
     if (!sql->text.failed) {
         sql->text.len = mark;

@@ -155,8 +155,13 @@ MUST_CHECK enum err_code grid_fill(struct entity *entity, struct tx *tx, struct 
 
 MUST_CHECK enum err_code statements_make(struct entity *entity, struct err *err);
 /* table_sql.c */
-MUST_CHECK enum err_code tables_sync(struct entity *entity, struct tx *tx, bool apply,
-                                     struct findings *findings, struct err *err);
+struct migrating; /* migrate.h */
+/* Migrations of packs first; then tables are made to be what the types say.
+ * ERR_PRECONDITION "entity.needs_migration" with faults; nothing may then be kept. */
+MUST_CHECK enum err_code tables_sync(struct migrating *m, struct err *err);
+/* Only tells the differences. */
+MUST_CHECK enum err_code tables_look(struct entity *entity, struct tx *tx, struct findings *findings,
+                                     struct err *err);
 /* text_sql.c: the search index of a type.  `before` NULL = the record is new; `after` NULL = it goes. */
 MUST_CHECK enum err_code text_create(struct tx *tx, const struct entity_type *type, struct err *err);
 MUST_CHECK enum err_code text_drop(struct tx *tx, const char *table, struct err *err);
@@ -184,6 +189,19 @@ MUST_CHECK enum err_code references_none(const struct entity *entity, struct tx 
 /* The id behind a natural key as an import writes it; *out_found false when there is none. */
 MUST_CHECK enum err_code reference_find(struct tx *tx, const struct shape *shape, struct str key,
                                         int64_t *out_id, bool *out_found, struct err *err);
+/* reference_sql.c.  Of a list of references the shape of its items, else NULL. */
+const struct shape *list_of_references(const struct entity_field *field);
+/* "(...) e": the items of the list in that column of t, as ids e.value in the order of e.place; the aggregate
+ * that joins texts; the names of such a list, in its order, without those that the caller may not read. */
+void list_items_sql(const struct entity_call *call, struct str column, struct buf *out);
+const char *list_join_sql(const struct entity_call *call);
+void list_label_sql(const struct entity_call *call, const struct entity_field *field, struct sql *sql);
+/* Can a value of that shape refer to a record of the type, at any depth?  Does some record of `other` do so
+ * in an array or object field? */
+bool shape_may_refer(const struct shape *shape, const struct entity_type *type);
+MUST_CHECK enum err_code referred_inside(struct tx *tx, const struct entity_type *other, int field,
+                                         const struct entity_type *type, int64_t id, bool *out,
+                                         struct err *err);
 /* Does the field have a title or name of its own beside its value? */
 bool label_there(const struct entity_field *field);
 /* Then: appends the scalar sub-select for it; NULL for what the caller may not read. */
@@ -194,6 +212,9 @@ MUST_CHECK enum err_code dictionary_labels(struct tx *tx, struct str dictionary,
                                            struct err *err);
 
 /* rule.c: FEEL over a record */
+struct feel_value;
+MUST_CHECK enum err_code value_feel(const struct entity_call *call, const struct entity_field *field,
+                                    const struct value *value, struct feel_value *out, struct err *err);
 MUST_CHECK enum err_code rules_compile(struct entity *entity, struct findings *findings, struct err *err);
 MUST_CHECK enum err_code rules_check(const struct entity_call *call, const struct entity_type *type,
                                      const struct value *values, struct err *err);

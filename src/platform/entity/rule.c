@@ -91,8 +91,8 @@ enum err_code rules_compile(struct entity *entity, struct findings *findings, st
 
 /* ---- a record as values ---- */
 
-static enum err_code feel_of(const struct entity_call *call, const struct entity_field *field,
-                             const struct value *value, struct feel_value *out, struct err *err)
+enum err_code value_feel(const struct entity_call *call, const struct entity_field *field,
+                         const struct value *value, struct feel_value *out, struct err *err)
 {
     struct str text;
     enum err_code rc = ERR_OK;
@@ -154,7 +154,7 @@ enum err_code rules_check(const struct entity_call *call, const struct entity_ty
     if (!type->rules_count)
         return ERR_OK;
     for (int i = 0; i < type->fields_count && !rc; i++)
-        rc = feel_of(call, &type->fields[i], &values[i], &inputs[i], err);
+        rc = value_feel(call, &type->fields[i], &values[i], &inputs[i], err);
     if (rc)
         return rc;
     for (int i = 0; i < type->rules_count; i++) {

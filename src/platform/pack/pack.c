@@ -277,8 +277,7 @@ static bool read_title(struct packs *packs, json_t *json, struct str out[LANG__C
     return true;
 }
 
-/* -1, 0, 1 by the numbers between the points. */
-static int version_cmp(struct str a, struct str b)
+int pack_version_cmp(struct str a, struct str b)
 {
     struct str part_a, part_b;
     while (a.len || b.len) {
@@ -326,7 +325,7 @@ static enum err_code load_need(struct packs *packs, struct pack *pack, const str
     if (rc)
         return rc;
     const struct pack *needed = packs_find(packs, name);
-    if (needed && least.len && version_cmp(needed->version, least) < 0)
+    if (needed && least.len && pack_version_cmp(needed->version, least) < 0)
         pack_finding(findings, pack, file, json_pointer_offset(file->text, STR("/needs")), ERR_INVALID,
                      "pack.needs_version", need);
     pack->needs[pack->needs_count] = arena_str(packs->arena, name);

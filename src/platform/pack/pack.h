@@ -94,5 +94,8 @@ void pack_finding(struct findings *findings, const struct pack *pack, const stru
  * JSON file; the nearest enclosing one when it is absent.  For findings with a line. */
 ptrdiff_t json_pointer_offset(struct str text, struct str pointer);
 
+/* -1, 0, 1 by the numbers between the points. */
+int pack_version_cmp(struct str a, struct str b);
+
 /* True for [a-z][a-z0-9_]* of at most PACK_NAME_MAX bytes. */
 bool pack_name_ok(struct str name);
