@@ -77,4 +77,13 @@ with server:
     answer = run(server, 'serve', '--port', '0')
     check('a migration that was run and is another one now stops serve', answer.returncode != 0
           and '0001-level' in answer.stderr, answer)
+
+# a pack that names what is not there is told so, with file and line
+(packs / 'lab' / 'migrations' / '0001-level.json').unlink()
+(packs / 'lab' / 'pack.json').write_text(json.dumps({
+    'name': 'lab', 'version': '3.0', 'title': title,
+    'menu': [{'title': title, 'items': [{'type': 'lab.thing'}, {'type': 'lab.nothing'}, {'page': 'lab.none'}]}]}, indent=1))
+answer = run(server, 'pack', 'check', str(packs / 'lab'))
+check('pack check names what the menu does not find', answer.returncode == 1 and 'lab.nothing' in answer.stdout
+      and 'lab.none' in answer.stdout and answer.stdout.count('pack.json:') == 2 and 'lab.thing' not in answer.stdout, answer)
 done()

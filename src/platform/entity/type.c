@@ -3,102 +3,18 @@
  * One pass over a file by a table of keywords: each row says where a keyword may stand, what JSON it is
  * and which function reads it.  A keyword that is in no row is a finding.  Links between types are made
  * when all files are read. */
-#include "platform/entity/type.h"
+#include "platform/entity/reading.h"
 
 #include "base/buf.h"
-
-#define PCRE2_CODE_UNIT_WIDTH 8
-#include <pcre2.h>
+#include "base/json.h"
 
 #define TYPES_BYTES_MAX ((size_t)256 << 20)
-#define POINTER_MAX 240
-
-struct types {
-    struct arena *arena;
-    struct entity_type **items;
-    int count;
-    struct pattern {
-        struct pattern *next;
-        pcre2_code *code;
-    } * patterns;
-};
 
 const struct entity_relation ENTITY_RELATIONS[] = {
     { "core.org", "org", "name", "code" },          { "core.user", "app_user", "name", "login" },
     { "core.subject", "subject", "name", "code" },  { "core.case", "cases", "title", "number" },
     { "core.probe", "probe_node", "name", "name" }, { 0 },
 };
-
-/* One file being read.  `faults` counts what was found; `rc` only says that memory is gone. */
-struct reading {
-    struct types *types;
-    struct entity_type *type;
-    struct findings *findings;
-    struct arena *arena;
-    struct err *err;
-    enum err_code rc;
-    int faults;
-    char pointer[POINTER_MAX]; /* where we are */
-};
-
-/* ---- small helpers ---- */
-
-static void fault(struct reading *r, const char *id, struct str detail)
-{
-    r->faults++;
-    pack_finding(r->findings, r->type->from, r->type->file,
-                 json_pointer_offset(r->type->file->text, str_from(r->pointer)), ERR_INVALID, id, detail);
-}
-
-static void *take(struct reading *r, size_t count, size_t size)
-{
-    void *block = arena_alloc(r->arena, count ? count : 1, size);
-    if (!block && !r->rc)
-        r->rc = err_nomem(r->err);
-    return block;
-}
-
-static struct str keep(struct reading *r, const char *text)
-{
-    const struct str kept = arena_str(r->arena, str_from(text ? text : ""));
-    if (!kept.ptr && !r->rc)
-        r->rc = err_nomem(r->err);
-    return kept;
-}
-
-/* Enters a member; leave() with what it returns goes back. */
-static size_t enter(struct reading *r, const char *name)
-{
-    const size_t len = strlen(r->pointer);
-    snprintf(r->pointer + len, sizeof r->pointer - len, "/%s", name);
-    return len;
-}
-
-static size_t enter_item(struct reading *r, size_t i)
-{
-    char name[24];
-    snprintf(name, sizeof name, "%zu", i);
-    return enter(r, name);
-}
-
-static void leave(struct reading *r, size_t mark)
-{
-    r->pointer[mark] = 0;
-}
-
-static void read_titles(struct reading *r, json_t *json, struct str out[LANG__COUNT])
-{
-    if (!json_is_object(json) || json_object_size(json) != LANG__COUNT) {
-        fault(r, "type.titles", STR(""));
-        return;
-    }
-    for (int lang = 0; lang < LANG__COUNT; lang++) {
-        const char *text = json_string_value(json_object_get(json, lang_name((enum lang)lang)));
-        if (!text || !*text)
-            fault(r, "type.titles", str_from(lang_name((enum lang)lang)));
-        out[lang] = keep(r, text);
-    }
-}
 
 static int hash_slot(struct str name)
 {
@@ -117,7 +33,7 @@ static struct entity_field *add_field(struct reading *r, struct str name)
 {
     struct entity_type *type = r->type;
     if (type->fields_count == TYPE_FIELDS_MAX) {
-        fault(r, "type.many_fields", name);
+        reading_fault(r, "type.many_fields", name);
         return NULL;
     }
     struct entity_field *field = &type->fields[type->fields_count++];
@@ -227,282 +143,10 @@ static void add_ready(struct reading *r, const struct ready_field *ready, bool s
     field->indexed = !standard && field->kind == VALUE_REF;
 }
 
-/* ---- the shape of a value ---- */
+/* ---- a field ---- */
 
-struct keyword; /* a row of a table of keywords */
-static void read_shape(struct reading *r, json_t *json, struct shape *shape, int depth);
-
-static const char *const TYPE_NAMES[SHAPE__COUNT] = { "string",  "integer", "number",
-                                                      "boolean", "array",   "object" };
-static const char *const FORMAT_NAMES[FORMAT__COUNT] = { "",      "date", "date-time", "time",
-                                                         "email", "uri",  "uuid",      "duration" };
 static const char *const MASK_NAMES[MASK__COUNT] = { "", "phone", "id", "name", "all" };
 static const char *const KIND_NAMES[TYPE_KIND__COUNT] = { "plain", "subject", "fact", "case" };
-
-/* The place of a text in a list of names, or -1. */
-static int name_index(const char *const *names, int count, const char *name)
-{
-    for (int i = 0; name && i < count; i++)
-        if (*names[i] && !strcmp(names[i], name))
-            return i;
-    return -1;
-}
-
-static int read_count(struct reading *r, json_t *json, const char *name, int fallback, int max)
-{
-    json_t *value = json_object_get(json, name);
-    if (!value)
-        return fallback;
-    const size_t mark = enter(r, name);
-    const json_int_t number = json_integer_value(value);
-    if (!json_is_integer(value) || number < 0 || number > max) {
-        char range[40];
-        snprintf(range, sizeof range, "0 - %d", max);
-        fault(r, "type.range", str_from(range));
-    }
-    leave(r, mark);
-    return json_is_integer(value) && number >= 0 && number <= max ? (int)number : fallback;
-}
-
-static bool read_flag(struct reading *r, json_t *json, const char *name, bool fallback)
-{
-    json_t *value = json_object_get(json, name);
-    if (!value)
-        return fallback;
-    if (!json_is_boolean(value)) {
-        const size_t mark = enter(r, name);
-        fault(r, "type.expected", STR("true / false"));
-        leave(r, mark);
-    }
-    return json_is_true(value);
-}
-
-static void read_bound(struct reading *r, json_t *json, const char *name, bool *has, double *out)
-{
-    json_t *value = json_object_get(json, name);
-    if (!value)
-        return;
-    const size_t mark = enter(r, name);
-    if (!json_is_number(value))
-        fault(r, "type.expected", STR("number"));
-    leave(r, mark);
-    *has = json_is_number(value);
-    *out = json_number_value(value);
-}
-
-static void read_pattern(struct reading *r, json_t *json, struct shape *shape)
-{
-    json_t *value = json_object_get(json, "pattern");
-    if (!value)
-        return;
-    const size_t mark = enter(r, "pattern");
-    shape->pattern_text = keep(r, json_string_value(value));
-    int code = 0;
-    PCRE2_SIZE at = 0;
-    struct pattern *pattern = take(r, 1, sizeof *pattern);
-    if (pattern && !r->rc) {
-        pattern->code = pcre2_compile((PCRE2_SPTR)shape->pattern_text.ptr, shape->pattern_text.len,
-                                      PCRE2_UTF | PCRE2_UCP | PCRE2_NO_UTF_CHECK, &code, &at, NULL);
-        if (!pattern->code) {
-            PCRE2_UCHAR message[120] = "";
-            pcre2_get_error_message(code, message, sizeof message);
-            fault(r, "type.pattern", str_from((const char *)message));
-        } else {
-            pcre2_jit_compile(pattern->code, PCRE2_JIT_COMPLETE);
-            pattern->next = r->types->patterns;
-            r->types->patterns = pattern;
-            shape->pattern = pattern->code;
-        }
-    }
-    leave(r, mark);
-}
-
-static void read_enum(struct reading *r, json_t *json, struct shape *shape)
-{
-    json_t *list = json_object_get(json, "enum"), *labels = json_object_get(json, "x-labels"), *code;
-    size_t i;
-    if (!list) {
-        if (labels)
-            fault(r, "type.labels_without_enum", STR(""));
-        return;
-    }
-    const size_t mark = enter(r, "enum");
-    if (!json_array_size(list) || (shape->type != SHAPE_STRING && shape->type != SHAPE_INTEGER))
-        fault(r, "type.expected", STR("[texts] / [integers]"));
-    shape->codes = take(r, json_array_size(list), sizeof *shape->codes);
-    json_array_foreach(list, i, code)
-    {
-        const size_t item = enter_item(r, i);
-        struct field_code *to = shape->codes ? &shape->codes[shape->codes_count] : NULL;
-        char number[24];
-        snprintf(number, sizeof number, "%lld", (long long)json_integer_value(code));
-        if (shape->type == SHAPE_INTEGER ? !json_is_integer(code) : !json_is_string(code))
-            fault(r, "type.expected", str_from(TYPE_NAMES[shape->type]));
-        else if (to) {
-            shape->codes_count++;
-            to->code = keep(r, json_is_string(code) ? json_string_value(code) : number);
-            to->number = json_integer_value(code);
-            json_t *title = json_object_get(labels, to->code.ptr ? to->code.ptr : "");
-            if (labels && !title)
-                fault(r, "type.label_missing", to->code);
-            else if (title)
-                read_titles(r, title, to->title);
-            else
-                to->title[LANG_ZH] = to->title[LANG_EN] = to->code;
-        }
-        leave(r, item);
-    }
-    leave(r, mark);
-    const char *key;
-    json_object_foreach(labels, key, code)
-    {
-        bool known = false;
-        for (int n = 0; n < shape->codes_count; n++)
-            known = known || str_eq(shape->codes[n].code, str_from(key));
-        const size_t at = enter(r, "x-labels");
-        if (!known)
-            fault(r, "type.label_unknown", str_from(key));
-        leave(r, at);
-    }
-}
-
-static void read_members(struct reading *r, json_t *json, struct shape *shape, int depth)
-{
-    json_t *members = json_object_get(json, "properties"), *required = json_object_get(json, "required"),
-           *value;
-    const char *name;
-    size_t i;
-    shape->open = read_flag(r, json, "additionalProperties", !members);
-    shape->members = take(r, json_object_size(members), sizeof *shape->members);
-    size_t mark = enter(r, "properties");
-    json_object_foreach(members, name, value)
-    {
-        const size_t item = enter(r, name);
-        struct shape_member *member = shape->members ? &shape->members[shape->members_count++] : NULL;
-        if (member) {
-            member->name = keep(r, name);
-            read_shape(r, value, &member->shape, depth + 1);
-        }
-        leave(r, item);
-    }
-    leave(r, mark);
-    if (!shape->members)
-        return; /* r->rc tells */
-    mark = enter(r, "required");
-    json_array_foreach(required, i, value)
-    {
-        bool known = false;
-        for (int n = 0; n < shape->members_count; n++)
-            if (str_eq(shape->members[n].name, str_from(json_string_value(value))))
-                known = shape->members[n].required = true;
-        if (!known)
-            fault(r, "type.no_field", str_from(json_string_value(value)));
-    }
-    leave(r, mark);
-}
-
-static const struct {
-    const char *name;
-    unsigned types; /* bits of the shape types it belongs to */
-    bool inside;    /* also inside arrays and objects */
-} FIELD_KEYWORDS[] = {
-#define T(x) (1u << SHAPE_##x)
-#define T_ALL 63u
-    { "type", T_ALL, true },
-    { "format", T(STRING), true },
-    { "maxLength", T(STRING), true },
-    { "minLength", T(STRING), true },
-    { "pattern", T(STRING), true },
-    { "minimum", T(INTEGER) | T(NUMBER), true },
-    { "maximum", T(INTEGER) | T(NUMBER), true },
-    { "enum", T(STRING) | T(INTEGER), true },
-    { "x-labels", T(STRING) | T(INTEGER), true },
-    { "x-codes", T(STRING), true },
-    { "x-ref", T(STRING), true },
-    { "items", T(ARRAY), true },
-    { "minItems", T(ARRAY), true },
-    { "maxItems", T(ARRAY), true },
-    { "uniqueItems", T(ARRAY), true },
-    { "properties", T(OBJECT), true },
-    { "required", T(OBJECT), true },
-    { "additionalProperties", T(OBJECT), true },
-    { "x-title", T_ALL, true },
-    { "x-help", T_ALL, true },
-    { "x-unit", T_ALL, true },
-    { "x-widget", T_ALL, true },
-    { "description", T_ALL, true },
-    { "$comment", T_ALL, true },
-    { "default", T_ALL, false },
-    { "readOnly", T_ALL, false },
-    { "x-sensitive", T(STRING), false },
-    { "x-unique", T(STRING) | T(INTEGER), false },
-    { "x-index", T_ALL & ~(T(ARRAY) | T(OBJECT)), false },
-    { "x-money", T(INTEGER), false },
-    { "x-hidden", T_ALL, false },
-};
-
-static void check_keywords(struct reading *r, json_t *json, enum shape_type type, bool inside)
-{
-    const char *name;
-    json_t *value;
-    json_object_foreach(json, name, value)
-    {
-        bool known = false;
-        for (size_t i = 0; i < sizeof FIELD_KEYWORDS / sizeof *FIELD_KEYWORDS; i++)
-            known =
-                known || (!strcmp(FIELD_KEYWORDS[i].name, name) && FIELD_KEYWORDS[i].types & (1u << type) &&
-                          (!inside || FIELD_KEYWORDS[i].inside));
-        const size_t mark = enter(r, name);
-        if (!known)
-            fault(r, "type.unknown_keyword", str_from(name));
-        leave(r, mark);
-    }
-}
-
-static void read_shape(struct reading *r, json_t *json, struct shape *shape, int depth)
-{
-    const char *name = json_is_object(json) ? json_string_value(json_object_get(json, "type")) : NULL;
-    const int type = name_index(TYPE_NAMES, SHAPE__COUNT, name);
-    if (type < 0) {
-        fault(r, "type.expected", STR("\"type\": string / integer / number / boolean / array / object"));
-        return;
-    }
-    if (depth > TYPE_DEPTH_MAX) {
-        fault(r, "type.deep", STR(""));
-        return;
-    }
-    check_keywords(r, json, (enum shape_type)type, depth > 0);
-    shape->type = (enum shape_type)type;
-    json_t *format = json_object_get(json, "format");
-    const int known = name_index(FORMAT_NAMES, FORMAT__COUNT, json_string_value(format));
-    if (format && known < 0) {
-        const size_t mark = enter(r, "format");
-        fault(r, "type.expected", STR("date / date-time / time / email / uri / uuid / duration"));
-        leave(r, mark);
-    }
-    shape->format = known > 0 ? (enum shape_format)known : FORMAT_NONE;
-    shape->max_length = read_count(r, json, "maxLength", TYPE_TEXT_DEFAULT, TYPE_TEXT_LIMIT);
-    shape->min_length = read_count(r, json, "minLength", 0, TYPE_TEXT_LIMIT);
-    shape->max_items = read_count(r, json, "maxItems", TYPE_ITEMS_DEFAULT, TYPE_ITEMS_LIMIT);
-    shape->min_items = read_count(r, json, "minItems", 0, TYPE_ITEMS_LIMIT);
-    shape->unique_items = read_flag(r, json, "uniqueItems", false);
-    read_bound(r, json, "minimum", &shape->has_min, &shape->min);
-    read_bound(r, json, "maximum", &shape->has_max, &shape->max);
-    read_pattern(r, json, shape);
-    read_enum(r, json, shape);
-    shape->dictionary = keep(r, json_string_value(json_object_get(json, "x-codes")));
-    shape->ref = keep(r, json_string_value(json_object_get(json, "x-ref")));
-    if (shape->type == SHAPE_OBJECT)
-        read_members(r, json, shape, depth);
-    json_t *items = json_object_get(json, "items");
-    if (items && shape->type == SHAPE_ARRAY && (shape->items = take(r, 1, sizeof *shape->items))) {
-        const size_t mark = enter(r, "items");
-        read_shape(r, items, shape->items, depth + 1);
-        leave(r, mark);
-    }
-}
-
-/* ---- a field ---- */
 
 static enum value_kind kind_of(const struct shape *shape)
 {
@@ -564,7 +208,7 @@ static void merge_common(struct reading *r, struct entity_field *field, const st
     if (ready->required)
         field->required = true;
     if (field->kind != ready->kind)
-        fault(r, "type.common_kind", field->name);
+        reading_fault(r, "type.common_kind", field->name);
 }
 
 static void read_sensitive(struct reading *r, json_t *json, struct entity_field *field)
@@ -572,57 +216,57 @@ static void read_sensitive(struct reading *r, json_t *json, struct entity_field 
     json_t *value = json_object_get(json, "x-sensitive");
     if (!value)
         return;
-    const size_t mark = enter(r, "x-sensitive");
-    const int mask = name_index(MASK_NAMES, MASK__COUNT, json_string_value(value));
+    const size_t mark = reading_enter(r, "x-sensitive");
+    const int mask = reading_index(MASK_NAMES, MASK__COUNT, json_string_value(value));
     if (mask < 0)
-        fault(r, "type.expected", STR("phone / id / name / all"));
+        reading_fault(r, "type.expected", STR("phone / id / name / all"));
     else if (field->kind != VALUE_TEXT || field->unique || field->indexed)
-        fault(r, "type.sensitive_use", field->name);
+        reading_fault(r, "type.sensitive_use", field->name);
     else
         field->mask = (enum field_mask)mask;
     r->type->sensitive = true;
-    leave(r, mark);
+    reading_leave(r, mark);
 }
 
 static void read_field(struct reading *r, const char *name, json_t *json)
 {
-    const struct str text = keep(r, name);
+    const struct str text = reading_keep(r, name);
     const struct ready_field *ready = common_find(r->type->kind, text);
     if (json_is_false(json) && ready && !ready->required && !ready->read_only)
         return; /* left out on purpose */
     if (!pack_name_ok(text)) {
-        fault(r, "type.name", text);
+        reading_fault(r, "type.name", text);
         return;
     }
     if (type_field(r->type, text) >= 0) {
-        fault(r, "type.name_taken", text);
+        reading_fault(r, "type.name_taken", text);
         return;
     }
     struct entity_field *field = add_field(r, text);
     if (!field)
         return;
     field->schema = json;
-    read_shape(r, json, &field->shape, 0);
+    reading_shape(r, json, &field->shape, 0);
     field->kind = kind_of(&field->shape);
     json_t *title = json_object_get(json, "x-title"), *help = json_object_get(json, "x-help");
-    const size_t mark = enter(r, "x-title");
+    const size_t mark = reading_enter(r, "x-title");
     if (title || !ready)
-        read_titles(r, title, field->title);
-    leave(r, mark);
+        reading_titles(r, title, field->title);
+    reading_leave(r, mark);
     if (help)
-        read_titles(r, help, field->help);
-    field->read_only = read_flag(r, json, "readOnly", false);
-    field->unique = read_flag(r, json, "x-unique", false);
-    field->indexed = read_flag(r, json, "x-index", false) || field->kind == VALUE_REF;
-    field->money = read_flag(r, json, "x-money", false);
-    field->hidden = read_flag(r, json, "x-hidden", false);
+        reading_titles(r, help, field->help);
+    field->read_only = reading_flag(r, json, "readOnly", false);
+    field->unique = reading_flag(r, json, "x-unique", false);
+    field->indexed = reading_flag(r, json, "x-index", false) || field->kind == VALUE_REF;
+    field->money = reading_flag(r, json, "x-money", false);
+    field->hidden = reading_flag(r, json, "x-hidden", false);
     field->filterable = field->indexed || field->unique || field->shape.codes || field->shape.dictionary.len;
     read_sensitive(r, json, field);
     field->fallback = json_object_get(json, "default");
     if (field->fallback && !fallback_fits(&field->shape, field->fallback)) {
-        const size_t at = enter(r, "default");
-        fault(r, "type.default", text);
-        leave(r, at);
+        const size_t at = reading_enter(r, "default");
+        reading_fault(r, "type.default", text);
+        reading_leave(r, at);
     }
     if (ready)
         merge_common(r, field, ready);
@@ -635,29 +279,29 @@ static int read_names(struct reading *r, json_t *list, const char *keyword, int 
 {
     if (!list)
         return 0;
-    const size_t mark = enter(r, keyword);
+    const size_t mark = reading_enter(r, keyword);
     int count = 0;
     size_t i;
     json_t *item;
-    *out = take(r, json_array_size(list), sizeof **out);
+    *out = reading_take(r, json_array_size(list), sizeof **out);
     if (!json_is_array(list))
-        fault(r, "type.expected", STR("[\"field\"]"));
+        reading_fault(r, "type.expected", STR("[\"field\"]"));
     json_array_foreach(list, i, item)
     {
         const char *name = json_string_value(item);
-        const size_t at = enter_item(r, i);
+        const size_t at = reading_enter_item(r, i);
         if (down && i == 0 && name && *name == '-') {
             *down = true;
             name++;
         }
         const int field = type_field(r->type, str_from(name));
         if (field < 0)
-            fault(r, "type.no_field", str_from(name ? name : "?"));
+            reading_fault(r, "type.no_field", str_from(name ? name : "?"));
         else if (*out)
             (*out)[count++] = field;
-        leave(r, at);
+        reading_leave(r, at);
     }
-    leave(r, mark);
+    reading_leave(r, mark);
     return count;
 }
 
@@ -666,12 +310,12 @@ static void read_group(struct reading *r, json_t *list, struct field_group *out)
     int *names = NULL;
     json_t *one = json_is_string(list) ? json_pack("[O]", list) : json_incref(list);
     if (json_array_size(one) < 1 || json_array_size(one) > TYPE_GROUP_MAX)
-        fault(r, "type.group", STR(""));
+        reading_fault(r, "type.group", STR(""));
     else {
         const int count = read_names(r, one, "", &names, NULL);
         for (int i = 0; i < count; i++) {
             if (r->type->fields[names[i]].mask || r->type->fields[names[i]].kind == VALUE_JSON)
-                fault(r, "type.not_indexable", r->type->fields[names[i]].name);
+                reading_fault(r, "type.not_indexable", r->type->fields[names[i]].name);
             out->fields[out->count++] = names[i];
         }
     }
@@ -684,18 +328,18 @@ static int read_groups(struct reading *r, json_t *schema, const char *keyword, s
     json_t *list = json_object_get(schema, keyword), *item;
     size_t i;
     int count = 0;
-    const size_t mark = enter(r, keyword);
-    *out = take(r, json_array_size(list) + (size_t)extra, sizeof **out);
+    const size_t mark = reading_enter(r, keyword);
+    *out = reading_take(r, json_array_size(list) + (size_t)extra, sizeof **out);
     if (list && !json_is_array(list))
-        fault(r, "type.expected", STR("[[\"field\", ...]]"));
+        reading_fault(r, "type.expected", STR("[[\"field\", ...]]"));
     json_array_foreach(list, i, item)
     {
-        const size_t at = enter_item(r, i);
+        const size_t at = reading_enter_item(r, i);
         if (*out)
             read_group(r, item, &(*out)[count++]);
-        leave(r, at);
+        reading_leave(r, at);
     }
-    leave(r, mark);
+    reading_leave(r, mark);
     return count;
 }
 
@@ -704,13 +348,13 @@ static int scope_field(struct reading *r, json_t *scope, const char *dimension, 
     const char *name = json_string_value(json_object_get(scope, dimension));
     if (!name)
         return -1;
-    const size_t mark = enter(r, dimension);
+    const size_t mark = reading_enter(r, dimension);
     const int field = type_field(r->type, str_from(name));
     if (field < 0 || r->type->fields[field].kind != VALUE_REF || (user && field == COLUMN_ID))
-        fault(r, "type.scope_field", str_from(name));
+        reading_fault(r, "type.scope_field", str_from(name));
     else
         r->type->fields[field].indexed = true;
-    leave(r, mark);
+    reading_leave(r, mark);
     return field;
 }
 
@@ -722,14 +366,14 @@ static void read_scope(struct reading *r, json_t *schema)
     type->scope_org = type->scope_grid = type->scope_subject = type->scope_own = -1;
     if (!scope)
         return;
-    const size_t mark = enter(r, "x-scope");
+    const size_t mark = reading_enter(r, "x-scope");
     json_object_foreach(scope, name, value)
     {
         static const char *const known[] = { "org", "grid", "subject", "own", "everyone" };
-        const size_t at = enter(r, name);
-        if (name_index(known, 5, name) < 0)
-            fault(r, "type.unknown_keyword", str_from(name));
-        leave(r, at);
+        const size_t at = reading_enter(r, name);
+        if (reading_index(known, 5, name) < 0)
+            reading_fault(r, "type.unknown_keyword", str_from(name));
+        reading_leave(r, at);
     }
     type->everyone = json_is_true(json_object_get(scope, "everyone"));
     type->scope_org = scope_field(r, scope, "org", false);
@@ -739,35 +383,35 @@ static void read_scope(struct reading *r, json_t *schema)
     type->scoped =
         type->scope_org >= 0 || type->scope_grid >= 0 || type->scope_subject >= 0 || type->scope_own >= 0;
     if (!json_is_object(scope) || (!type->scoped && !type->everyone))
-        fault(r, "type.expected", STR("{\"org\": FIELD, ...} / {\"everyone\": true}"));
-    leave(r, mark);
+        reading_fault(r, "type.expected", STR("{\"org\": FIELD, ...} / {\"everyone\": true}"));
+    reading_leave(r, mark);
 }
 
 static void read_rules(struct reading *r, json_t *schema)
 {
     json_t *list = json_object_get(schema, "x-rules"), *item;
     size_t i;
-    const size_t mark = enter(r, "x-rules");
-    r->type->rules = take(r, json_array_size(list), sizeof *r->type->rules);
+    const size_t mark = reading_enter(r, "x-rules");
+    r->type->rules = reading_take(r, json_array_size(list), sizeof *r->type->rules);
     json_array_foreach(list, i, item)
     {
-        const size_t at = enter_item(r, i);
+        const size_t at = reading_enter_item(r, i);
         const char *condition = json_string_value(json_object_get(item, "if"));
         const char *field = json_string_value(json_object_get(item, "field"));
         struct type_rule *rule = r->type->rules ? &r->type->rules[r->type->rules_count++] : NULL;
         if (!condition)
-            fault(r, "type.expected", STR("{\"if\": FEEL, \"field\": FIELD, \"title\": {}}"));
+            reading_fault(r, "type.expected", STR("{\"if\": FEEL, \"field\": FIELD, \"title\": {}}"));
         if (rule) {
-            rule->condition = keep(r, condition);
+            rule->condition = reading_keep(r, condition);
             rule->field = field ? type_field(r->type, str_from(field)) : -1;
             if (field && rule->field < 0)
-                fault(r, "type.no_field", str_from(field));
-            read_titles(r, json_object_get(item, "title"), rule->title);
+                reading_fault(r, "type.no_field", str_from(field));
+            reading_titles(r, json_object_get(item, "title"), rule->title);
             rule->offset = json_pointer_offset(r->type->file->text, str_from(r->pointer));
         }
-        leave(r, at);
+        reading_leave(r, at);
     }
-    leave(r, mark);
+    reading_leave(r, mark);
 }
 
 static const struct {
@@ -796,12 +440,12 @@ static void check_type_keywords(struct reading *r, json_t *schema)
             if (!strcmp(TYPE_KEYWORDS[i].name, name))
                 row = (int)i;
         static const char *const json_names[] = { "{...}", "[...]", "\"text\"" };
-        const size_t mark = enter(r, name);
+        const size_t mark = reading_enter(r, name);
         if (row < 0)
-            fault(r, "type.unknown_keyword", str_from(name));
+            reading_fault(r, "type.unknown_keyword", str_from(name));
         else if (TYPE_KEYWORDS[row].type != JSON_NULL && json_typeof(value) != TYPE_KEYWORDS[row].type)
-            fault(r, "type.expected", str_from(json_names[TYPE_KEYWORDS[row].type]));
-        leave(r, mark);
+            reading_fault(r, "type.expected", str_from(json_names[TYPE_KEYWORDS[row].type]));
+        reading_leave(r, mark);
     }
 }
 
@@ -825,13 +469,13 @@ static void check_number(struct reading *r, struct str pattern)
             }
         }
         if (!len) {
-            fault(r, "type.number", pattern);
+            reading_fault(r, "type.number", pattern);
             return;
         }
         at += len;
     }
     if (sequences != 1 || pattern.len > 40)
-        fault(r, "type.number", pattern);
+        reading_fault(r, "type.number", pattern);
 }
 
 static void read_search(struct reading *r, json_t *schema)
@@ -841,9 +485,9 @@ static void read_search(struct reading *r, json_t *schema)
     for (int i = 0; i < type->search_count; i++) {
         struct entity_field *field = &type->fields[type->search[i]];
         if (field->kind != VALUE_TEXT || field->mask) {
-            const size_t mark = enter(r, "x-search");
-            fault(r, "type.not_searchable", field->name);
-            leave(r, mark);
+            const size_t mark = reading_enter(r, "x-search");
+            reading_fault(r, "type.not_searchable", field->name);
+            reading_leave(r, mark);
         }
         field->searched = true;
     }
@@ -860,9 +504,9 @@ static void read_sort(struct reading *r, json_t *schema)
     for (int i = 0; i < type->sortable_count; i++) {
         struct entity_field *field = &type->fields[type->sortable[i]];
         if (field->mask || field->kind == VALUE_JSON) {
-            const size_t mark = enter(r, "x-sort");
-            fault(r, "type.not_indexable", field->name);
-            leave(r, mark);
+            const size_t mark = reading_enter(r, "x-sort");
+            reading_fault(r, "type.not_indexable", field->name);
+            reading_leave(r, mark);
         }
         field->sortable = field->filterable = true;
     }
@@ -876,9 +520,9 @@ static void read_sort(struct reading *r, json_t *schema)
     for (int i = 0; i < count; i++) {
         struct entity_field *field = &type->fields[names[i]];
         if (field->mask || field->kind == VALUE_JSON) {
-            const size_t mark = enter(r, "x-filter");
-            fault(r, "type.not_indexable", field->name);
-            leave(r, mark);
+            const size_t mark = reading_enter(r, "x-filter");
+            reading_fault(r, "type.not_indexable", field->name);
+            reading_leave(r, mark);
         }
         field->filterable = true;
     }
@@ -890,9 +534,9 @@ static void read_label(struct reading *r, json_t *schema)
     const char *name = json_string_value(json_object_get(schema, "x-label"));
     int field = name ? type_field(r->type, str_from(name)) : -1;
     if (name && (field < 0 || r->type->fields[field].mask)) {
-        const size_t mark = enter(r, "x-label");
-        fault(r, "type.no_field", str_from(name));
-        leave(r, mark);
+        const size_t mark = reading_enter(r, "x-label");
+        reading_fault(r, "type.no_field", str_from(name));
+        reading_leave(r, mark);
     }
     for (int i = 0; !name && field < 0 && i < 4; i++) {
         field = type_field(r->type, str_from(usual[i]));
@@ -906,13 +550,13 @@ static void read_keys(struct reading *r, json_t *schema)
 {
     struct entity_type *type = r->type;
     json_t *key = json_object_get(schema, "x-key");
-    const size_t mark = enter(r, "x-key");
+    const size_t mark = reading_enter(r, "x-key");
     if (key)
         read_group(r, key, &type->key);
     else if (type->kind == TYPE_SUBJECT || type->kind == TYPE_CASE)
         type->key.fields[type->key.count++] =
             type_field(type, type->kind == TYPE_SUBJECT ? STR("code") : STR("number"));
-    leave(r, mark);
+    reading_leave(r, mark);
     for (int i = 0; i < type->key.count; i++)
         type->fields[type->key.fields[i]].filterable = true;
     type->uniques_count = read_groups(r, schema, "x-unique", &type->uniques, type->fields_count);
@@ -923,6 +567,79 @@ static void read_keys(struct reading *r, json_t *schema)
     for (int i = 0; i < type->indexes_count; i++)
         for (int n = 0; n < type->indexes[i].count; n++)
             type->fields[type->indexes[i].fields[n]].filterable = true;
+}
+
+/* {"field": FIELD, "in": [CODE, ...]}: the field is there, and so are its codes where it lists them. */
+static void read_when(struct reading *r, json_t *when)
+{
+    json_t *codes = json_object_get(when, "in"), *code;
+    const char *name = json_string_value(json_object_get(when, "field"));
+    const int field = name ? type_field(r->type, str_from(name)) : -1;
+    size_t i;
+    if (!json_is_object(when) || json_object_size(when) != 2 || !name || !json_array_size(codes)) {
+        reading_fault(r, "type.expected", STR("{\"field\": FIELD, \"in\": [CODE, ...]}"));
+        return;
+    }
+    if (field < 0) {
+        reading_fault(r, "type.no_field", str_from(name));
+        return;
+    }
+    const struct shape *shape = &r->type->fields[field].shape;
+    json_array_foreach(codes, i, code)
+    {
+        bool known = !shape->codes;
+        for (int n = 0; n < shape->codes_count; n++)
+            known = known || (json_is_string(code) && str_eq(shape->codes[n].code, json_to_str(code))) ||
+                    (json_is_integer(code) && shape->type == SHAPE_INTEGER &&
+                     shape->codes[n].number == json_integer_value(code));
+        if (!known)
+            reading_fault(r, "type.form_code", json_is_string(code) ? json_to_str(code) : str_from(name));
+    }
+}
+
+static void read_form_group(struct reading *r, json_t *group, bool *placed)
+{
+    static const char *const known[] = { "title", "fields", "when", "help" };
+    const char *name;
+    json_t *value, *when = json_object_get(group, "when");
+    int *fields = NULL;
+    json_object_foreach(group, name, value)
+    {
+        const size_t at = reading_enter(r, name);
+        if (reading_index(known, 4, name) < 0)
+            reading_fault(r, "type.unknown_keyword", str_from(name));
+        reading_leave(r, at);
+    }
+    if (json_object_get(group, "title"))
+        reading_titles(r, json_object_get(group, "title"), (struct str[LANG__COUNT]) { { 0 } });
+    if (!json_is_object(group) || !json_array_size(json_object_get(group, "fields")))
+        reading_fault(r, "type.expected", STR("{\"title\": {}, \"fields\": [FIELD, ...]}"));
+    const int count = read_names(r, json_object_get(group, "fields"), "fields", &fields, NULL);
+    for (int i = 0; i < count; i++) {
+        if (placed[fields[i]] && !when)
+            reading_fault(r, "type.form_twice", r->type->fields[fields[i]].name);
+        placed[fields[i]] = placed[fields[i]] || !when;
+    }
+    const size_t at = reading_enter(r, "when");
+    if (when)
+        read_when(r, when);
+    reading_leave(r, at);
+}
+
+/* The form is drawn by the pages; here it is only checked. */
+static void read_form(struct reading *r, json_t *schema)
+{
+    json_t *list = json_object_get(schema, "x-form"), *group;
+    bool placed[TYPE_FIELDS_MAX] = { false };
+    size_t i;
+    const size_t mark = reading_enter(r, "x-form");
+    json_array_foreach(list, i, group)
+    {
+        const size_t at = reading_enter_item(r, i);
+        read_form_group(r, group, placed);
+        reading_leave(r, at);
+    }
+    reading_leave(r, mark);
 }
 
 static void read_required(struct reading *r, json_t *schema)
@@ -942,26 +659,26 @@ static void read_type(struct reading *r, json_t *schema)
     check_type_keywords(r, schema);
     json_t *kind_json = json_object_get(schema, "x-kind");
     const int kind =
-        kind_json ? name_index(KIND_NAMES, TYPE_KIND__COUNT, json_string_value(kind_json)) : TYPE_PLAIN;
-    size_t mark = enter(r, "x-kind");
+        kind_json ? reading_index(KIND_NAMES, TYPE_KIND__COUNT, json_string_value(kind_json)) : TYPE_PLAIN;
+    size_t mark = reading_enter(r, "x-kind");
     if (kind < 0)
-        fault(r, "type.expected", STR("plain / subject / fact / case"));
-    leave(r, mark);
+        reading_fault(r, "type.expected", STR("plain / subject / fact / case"));
+    reading_leave(r, mark);
     type->kind = kind < 0 ? TYPE_PLAIN : (enum type_kind)kind;
     if (!str_eq(str_from(json_string_value(json_object_get(schema, "type"))), STR("object")))
-        fault(r, "type.expected", STR("\"type\": \"object\""));
-    mark = enter(r, "x-title");
-    read_titles(r, json_object_get(schema, "x-title"), type->title);
-    leave(r, mark);
+        reading_fault(r, "type.expected", STR("\"type\": \"object\""));
+    mark = reading_enter(r, "x-title");
+    reading_titles(r, json_object_get(schema, "x-title"), type->title);
+    reading_leave(r, mark);
     if (help)
-        read_titles(r, help, type->help);
-    type->table = table ? keep(r, table)
+        reading_titles(r, help, type->help);
+    type->table = table ? reading_keep(r, table)
                         : arena_printf(r->arena, "%.*s_%.*s", STR_ARG(type->pack), STR_ARG(type->name));
     if (!type->table.ptr)
         r->rc = err_nomem(r->err);
     else if (!pack_name_ok(str_slice(type->table, 0, PACK_NAME_MAX)) || type->table.len > 50)
-        fault(r, "type.table", type->table);
-    type->fields = take(r, TYPE_FIELDS_MAX, sizeof *type->fields);
+        reading_fault(r, "type.table", type->table);
+    type->fields = reading_take(r, TYPE_FIELDS_MAX, sizeof *type->fields);
     if (r->rc)
         return;
     for (int i = 0; i < COLUMN_OWN; i++)
@@ -969,14 +686,14 @@ static void read_type(struct reading *r, json_t *schema)
     for (const struct ready_field *ready = COMMON[type->kind]; ready->name; ready++)
         if (!json_object_get(properties, ready->name))
             add_ready(r, ready, false);
-    mark = enter(r, "properties");
+    mark = reading_enter(r, "properties");
     json_object_foreach(properties, name, value)
     {
-        const size_t at = enter(r, name);
+        const size_t at = reading_enter(r, name);
         read_field(r, name, value);
-        leave(r, at);
+        reading_leave(r, at);
     }
-    leave(r, mark);
+    reading_leave(r, mark);
     read_required(r, schema);
     read_sort(r, schema);
     read_search(r, schema);
@@ -984,16 +701,17 @@ static void read_type(struct reading *r, json_t *schema)
     read_label(r, schema);
     read_scope(r, schema);
     read_rules(r, schema);
+    read_form(r, schema);
     type->list_count = read_names(r, json_object_get(schema, "x-list"), "x-list", &type->list, NULL);
-    type->number = keep(r, json_string_value(json_object_get(schema, "x-number")));
-    mark = enter(r, "x-number");
+    type->number = reading_keep(r, json_string_value(json_object_get(schema, "x-number")));
+    mark = reading_enter(r, "x-number");
     if (type->number.len && type_field(type, STR("number")) < 0)
-        fault(r, "type.no_field", STR("number"));
+        reading_fault(r, "type.no_field", STR("number"));
     if (type->number.len)
         check_number(r, type->number);
-    leave(r, mark);
-    type->flow = keep(r, json_string_value(json_object_get(schema, "x-flow")));
-    type->reopen = keep(r, json_string_value(json_object_get(schema, "x-reopen")));
+    reading_leave(r, mark);
+    type->flow = reading_keep(r, json_string_value(json_object_get(schema, "x-flow")));
+    type->reopen = reading_keep(r, json_string_value(json_object_get(schema, "x-reopen")));
     type->clocks = json_object_get(schema, "x-clocks");
 }
 
@@ -1017,7 +735,7 @@ static enum err_code compile_file(struct types *types, const struct pack *pack, 
         .types = types, .type = type, .findings = findings, .arena = types->arena, .err = err
     };
     if (!pack_name_ok(type->name))
-        fault(&reading, "type.name", type->name);
+        reading_fault(&reading, "type.name", type->name);
     else
         read_type(&reading, file->json);
     if (!reading.rc && !reading.faults) {
@@ -1106,8 +824,7 @@ void types_free(struct types *types)
 {
     if (!types)
         return;
-    for (struct pattern *pattern = types->patterns; pattern; pattern = pattern->next)
-        pcre2_code_free(pattern->code);
+    reading_patterns_free(types);
     arena_free(types->arena);
     mem_free(types);
 }

@@ -425,6 +425,7 @@ static enum err_code load_one(struct packs *packs, struct found *found, struct f
     enum err_code rc = read_text(packs, path.ptr, &file.text, err);
     if (rc)
         return rc;
+    pack->text = file.text;
     pack->json = parse_json(packs, pack, &file, findings);
     if (!pack->json)
         pack->json = json_object(), json_array_append_new(packs->owned, pack->json);

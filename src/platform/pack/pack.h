@@ -46,7 +46,8 @@ struct pack {
     int needs_count;
     struct pack_file *files; /* ordered by path */
     int files_count;
-    json_t *json; /* pack.json: menu and the rest; owned by the packs */
+    json_t *json;    /* pack.json: menu and the rest; owned by the packs */
+    struct str text; /* pack.json as it was read */
 };
 
 struct packs; /* owns everything it hands out */
