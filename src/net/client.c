@@ -368,7 +368,7 @@ enum err_code client_ask(struct client *client, const struct client_request *req
     if (!full) {
         client->calls++;
         call.next = client->queued;
-        client->queued = &call;
+        client->queued = &call; /* cppcheck-suppress autoVariables ; off the list before it is done */
         (void)curl_multi_wakeup(client->multi);
         while (!call.done) /* the transfer has a time limit of its own */
             (void)pthread_cond_wait(&client->done, &client->lock);
