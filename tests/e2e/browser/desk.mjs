@@ -163,6 +163,36 @@ try {
   console.log(`        seen after ${Date.now() - from} ms`)
   target.close()
 
+  /* ---- many alarms: only what is in sight is drawn, the worst first, all can be acknowledged at once ---- */
+  let next = 0
+  await Promise.all(
+    Array.from({ length: 24 }, async () => {
+      while (next < 1200) {
+        const n = next++
+        await client.call('POST', 'core/alarms/signal', { key: `many-${n}`, title: `链路丢包 ${n}`, grade: (n % 4) + 1 })
+      }
+    }),
+  )
+  await page.goto(server.url + '/alarms')
+  await page.waitForSelector('table.alarms tbody tr[data-id]')
+  const total = async () => Number((await text('.page-head .faint')).match(/\d+/)?.[0])
+  await until(async () => (await total()) >= 1000)
+  check('of a thousand alarms only those in sight are drawn', (await page.locator('tr[data-id]').count()) < 80, await page.locator('tr[data-id]').count())
+  const graded = await page.locator('tr[data-id] .grade svg').evaluateAll((all) => all.map((one) => one.getAttribute('class')))
+  check('the worst first', graded.every((one) => one === 'g1'), graded)
+  await until(async () => {
+    await page.evaluate(() => (document.querySelector('.split .rows').scrollTop = 1e9))
+    return (await total()) >= 1200
+  }, 20_000)
+  check('scrolling on brings the rest', (await total()) >= 1200, await total())
+  await page.locator('table.alarms thead input').check()
+  await page.keyboard.press('a')
+  await page.waitForSelector('#ask-remark')
+  await page.click('.el-dialog button.primary')
+  check('more than the server takes at once are acknowledged in turns', await until(async () => (await client.call('GET', 'core/alarms/count')).json.acked >= 1200, 20_000), (await client.call('GET', 'core/alarms/count')).json)
+  await page.keyboard.press('j')
+  check('j moves through the drawn rows', await until(async () => (await page.locator('tr.current').count()) === 1))
+
   /* ---- in the other language, in the dark, on a phone ---- */
   for (const path of ['/', '/rota', '/rota?view=month', `/r/ops/service/${service.id}`, `/r/ops/ticket/${ticket.id}`, `/r/ops/system/${made.room.id}`, `/r/ops/check/${probe.id}`, '/start']) {
     const small = await open(browser, server, { viewport: { width: 390, height: 844 }, locale: 'en', colorScheme: 'dark', storageState: await page.context().storageState() })

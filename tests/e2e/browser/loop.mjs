@@ -81,7 +81,7 @@ try {
     await page.click('.task-box form .acts button.primary')
     const moved = await until(async () => {
       const box = page.locator('.task-box strong')
-      return (await box.count()) === 0 || (await box.first().textContent()).trim() !== step || (await page.locator('.task-box .notice.bad, .task-box .wrong').count()) > 0
+      return (await box.count()) === 0 || (await box.first().textContent({ timeout: 1000 }).catch(() => '')).trim() !== step || (await page.locator('.task-box .notice.bad, .task-box .wrong').count()) > 0
     })
     const fault = await page.locator('.task-box .notice.bad, .task-box .wrong').allTextContents()
     if (!moved || fault.length) {

@@ -1,5 +1,5 @@
 /* What a user chose about the looks, kept in this browser: theme, language, density, columns. */
-import { reactive, watch } from 'vue'
+import { reactive, ref, watch } from 'vue'
 import type { Lang } from './words'
 
 export interface Prefs {
@@ -26,6 +26,11 @@ function load(): Prefs {
 export const prefs = reactive<Prefs>(load())
 
 const dark = matchMedia('(prefers-color-scheme: dark)')
+
+/* Whether the page is as narrow as a phone: lists draw cards then, not a table as well. */
+const narrow = matchMedia('(max-width: 760px)')
+export const phone = ref(narrow.matches)
+narrow.addEventListener('change', () => (phone.value = narrow.matches))
 
 export function isDark(): boolean {
   return prefs.theme === 'dark' || (prefs.theme === 'auto' && dark.matches)

@@ -133,6 +133,41 @@ export class ModelText {
     return this.doc.getElementsByTagName('parsererror').length > 0
   }
 
+  /* What a formula may name: inputs, decisions, functions, and the parts of what item definitions describe;
+   * the values that a type allows, as text. */
+  names(): string[] {
+    const root = this.doc.documentElement
+    const out = new Set<string>()
+    const types = new Map(children(root, 'itemDefinition').map((one) => [one.getAttribute('name') ?? '', one]))
+    const typeOf = (node: Element | undefined) => node?.getAttribute('typeRef') ?? (node ? (children(node, 'typeRef')[0]?.textContent?.trim() ?? '') : '')
+    const parts = (prefix: string, type: Element | undefined, depth: number) => {
+      if (!type || depth > 4) return
+      for (const one of children(type, 'itemComponent')) {
+        const name = one.getAttribute('name') ?? ''
+        if (!name) continue
+        out.add(name)
+        out.add(`${prefix}.${name}`)
+        const of = typeOf(one)
+        parts(`${prefix}.${name}`, types.get(of) ?? one, depth + 1)
+        values(one)
+      }
+    }
+    const values = (type: Element | undefined) => {
+      for (const one of type ? children(type, 'allowedValues') : [])
+        for (const text of textOf(one).match(/"(?:[^"\\]|\\.)*"/g) ?? []) out.add(text)
+    }
+    for (const one of root.children) {
+      if (!['inputData', 'decision', 'businessKnowledgeModel'].includes(one.localName)) continue
+      const name = one.getAttribute('name') ?? ''
+      if (!name) continue
+      out.add(name)
+      const type = types.get(typeOf(children(one, 'variable')[0]))
+      parts(name, type, 0)
+      values(type)
+    }
+    return [...out]
+  }
+
   private tables(): { name: string; table: Element }[] {
     return [...this.doc.documentElement.children]
       .filter((one) => one.localName === 'decision' || one.localName === 'businessKnowledgeModel')
