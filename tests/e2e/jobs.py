@@ -142,6 +142,7 @@ with Server() as server:
     duty = admin.post('core/users', {'login': 'duty', 'name': 'd', 'org': org, 'email': 'duty@example.org'}).json
     route = admin.post('core/route', {'name': 'r', 'worst_grade': 1, 'least_grade': 1, 'person': duty['id'], 'channel': channel['id']})
     check('a route to a mailbox', route.status == 201, route)
+    time.sleep(1)  # routes are held in memory, which hears of the new one
     refuse.set()
 
     def signal(key):

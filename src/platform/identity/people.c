@@ -1,22 +1,14 @@
-/* people.c - users and what they are granted.
+/* people.c - users: listed, made, changed, reset; what they are granted is in grants.c.
  *
- * Invariants: who changes a user has the permission over that user's organisation; a grant is only written
- * when the giver holds every permission of its role in a scope that covers it; the last user who holds
- * everything cannot be switched off or stripped. */
+ * Invariants: who changes a user has the permission over that user's organisation; the last user who holds
+ * everything cannot be switched off. */
 #include "platform/identity/identity_sql.h"
-#include "platform/identity/internal.h"
+#include "platform/identity/people.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 
 #define PAGE_MAX 200
-
-struct user {
-    int64_t id, org_id, version, created_at, created_by, updated_at, updated_by;
-    int64_t locked_until, last_login_at;
-    bool active, totp_on, must_change;
-    struct str org_path, org_name, login, name, email, phone, lang;
-};
 
 static bool user_read(struct arena *arena, struct stmt *stmt, struct user *user)
 {
@@ -76,8 +68,8 @@ static enum err_code no_user(int64_t id, struct err *err)
 }
 
 /* The user when `who` has the permission over their organisation; else as if absent. */
-static enum err_code user_find(struct tx *tx, struct arena *arena, const struct principal *who,
-                               const char *permission, int64_t id, struct user *out, struct err *err)
+enum err_code user_find(struct tx *tx, struct arena *arena, const struct principal *who,
+                        const char *permission, int64_t id, struct user *out, struct err *err)
 {
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     bool row = false;
@@ -184,19 +176,6 @@ enum err_code users_list(struct request *req, struct reply *reply, struct err *e
     return rc;
 }
 
-struct user_call {
-    struct identity *identity;
-    struct request *req;
-    const struct principal *who;
-    const char *permission;
-    int64_t id, version;
-    struct user user; /* of the body, then what is answered */
-    bool has_active, has_org, has_email, has_phone;
-    struct str org_code, role_code; /* command line */
-    char password[PASSWORD_ONCE_SIZE], hash[PASSWORD_HASH_SIZE];
-    json_t *grants;
-};
-
 static enum err_code get_fn(struct tx *tx, void *arg, struct err *err)
 {
     struct user_call *call = arg;
@@ -212,7 +191,7 @@ static enum err_code answer(struct user_call *call, struct reply *reply, struct 
     return reply_json(reply, json, err);
 }
 
-static struct user_call begin(struct request *req, const char *permission)
+struct user_call user_call_of(struct request *req, const char *permission)
 {
     return (
         struct user_call) { .identity = req->ctx, .req = req, .who = who_of(req), .permission = permission };
@@ -221,7 +200,7 @@ static struct user_call begin(struct request *req, const char *permission)
 /* GET /api/v1/core/users/{id}: whole for who looks after that organisation, else the brief form. */
 enum err_code users_get(struct request *req, struct reply *reply, struct err *err)
 {
-    struct user_call call = begin(req, "core.user.read");
+    struct user_call call = user_call_of(req, "core.user.read");
     enum err_code rc = request_path_id(req, "id", &call.id, err);
     call.who = &PRINCIPAL_SELF;
     if (!rc)
@@ -360,50 +339,6 @@ static enum err_code add_secret(struct tx *tx, const struct user_call *call, str
     return stmt_run(stmt, NULL, err);
 }
 
-struct given {
-    int64_t role_id;
-    struct scope scope;
-    struct str subjects; /* "5,7" */
-};
-
-static enum err_code add_grant(struct tx *tx, const struct user_call *call, const struct given *given,
-                               struct err *err)
-{
-    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    const enum err_code rc = tx_prepare(tx, SQL_USER_ROLE_ADD, &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, ids_next(call->identity->config.ids));
-    stmt_bind_i64(stmt, 2, call->id);
-    stmt_bind_i64(stmt, 3, given->role_id);
-    stmt_bind_i64(stmt, 4, given->scope.all);
-    stmt_bind_i64(stmt, 5, given->scope.org_id);
-    stmt_bind_i64(stmt, 6, given->scope.grid_id);
-    stmt_bind_text(stmt, 7, given->scope.grid_path);
-    stmt_bind_i64(stmt, 8, given->scope.own);
-    stmt_bind_text(stmt, 9, given->subjects);
-    stmt_bind_i64(stmt, 10, tx_now_ms(tx));
-    stmt_bind_i64(stmt, 11, call->who->user_id);
-    return stmt_run(stmt, NULL, err);
-}
-
-/* Does the giver hold every permission of the role in a scope that covers this one? */
-static enum err_code may_give(struct tx *tx, const struct principal *who, const struct given *given,
-                              struct err *err)
-{
-    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    bool row = true;
-    enum err_code rc = tx_prepare(tx, SQL_ROLE_PERMISSIONS, &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, given->role_id);
-    while (!(rc = stmt_step(stmt, &row, err)) && row)
-        if (!principal_may_grant(who, stmt_text(stmt, 0), &given->scope))
-            return err_set(err, ERR_FORBIDDEN, "identity.grant_more",
-                           ARG_STR("permission", stmt_text(stmt, 0)), ARG_END);
-    return rc;
-}
-
 static enum err_code add_user(struct tx *tx, struct user_call *call, struct err *err)
 {
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
@@ -444,9 +379,9 @@ static enum err_code create_fn(struct tx *tx, void *arg, struct err *err)
     if (!rc && call->role_code.len) {
         rc = find_id(tx, SQL_ROLE_BY_CODE, call->role_code, "identity.no_role_code", &given.role_id, err);
         if (!rc)
-            rc = may_give(tx, call->who, &given, err);
+            rc = grant_may_give(tx, call->who, &given, err);
         if (!rc)
-            rc = add_grant(tx, &work, &given, err);
+            rc = grant_add(tx, &work, &given, err);
     }
     if (!rc)
         rc = user_find(tx, call->req ? call->req->arena : tx_arena(tx), &PRINCIPAL_SELF, "*", call->id, &made,
@@ -475,7 +410,7 @@ static enum err_code make_password(struct user_call *call, struct err *err)
 /* POST /api/v1/core/users: answers the password for one login, once. */
 enum err_code users_post(struct request *req, struct reply *reply, struct err *err)
 {
-    struct user_call call = begin(req, "core.user.read");
+    struct user_call call = user_call_of(req, "core.user.read");
     struct identity *identity = call.identity;
     enum err_code rc = request_fields(req, USER_FIELDS, &call, err);
     if (!rc)
@@ -529,15 +464,6 @@ enum err_code identity_user_add(struct identity *identity, const struct principa
 
 /* ---- change ---- */
 
-static enum err_code check_admins(struct tx *tx, struct err *err)
-{
-    int64_t left = 0;
-    const enum err_code rc = tx_query_i64(tx, SQL_ADMINS, &left, err);
-    if (!rc && !left)
-        return err_set(err, ERR_CONFLICT, "identity.last_admin", ARG_END);
-    return rc;
-}
-
 static enum err_code end_all(struct tx *tx, int64_t user_id, struct err *err)
 {
     static const char *const statements[] = { SQL_SESSIONS_END_USER, SQL_KEYS_END_USER };
@@ -556,10 +482,6 @@ static enum err_code end_all(struct tx *tx, int64_t user_id, struct err *err)
     }
     return ERR_OK;
 }
-
-/* A user who holds more than oneself must not be changed by one: their password would be worth more. */
-static enum err_code may_touch(struct tx *tx, const struct user_call *call, const struct user *user,
-                               struct err *err);
 
 static enum err_code set_user(struct tx *tx, const struct user_call *call, const struct user *before,
                               struct err *err)
@@ -590,7 +512,7 @@ static enum err_code patch_fn(struct tx *tx, void *arg, struct err *err)
     if (!rc)
         rc = request_check_version(call->req, call->version, before.version, err);
     if (!rc)
-        rc = may_touch(tx, call, &before, err);
+        rc = user_may_touch(tx, call, &before, err);
     if (!rc && call->user.org_id && call->user.org_id != before.org_id)
         rc = org_path(tx, call->who, "core.user.update", call->user.org_id, err);
     if (!rc)
@@ -599,7 +521,7 @@ static enum err_code patch_fn(struct tx *tx, void *arg, struct err *err)
     if (!rc && goes)
         rc = end_all(tx, call->id, err);
     if (!rc && goes)
-        rc = check_admins(tx, err);
+        rc = users_keep_admin(tx, err);
     if (!rc)
         rc = user_find(tx, tx_arena(tx), &PRINCIPAL_SELF, "*", call->id, &after, err);
     return rc ? rc : audit_user(call, tx, "update", &before, &after, err);
@@ -608,7 +530,7 @@ static enum err_code patch_fn(struct tx *tx, void *arg, struct err *err)
 /* PATCH /api/v1/core/users/{id} */
 enum err_code users_patch(struct request *req, struct reply *reply, struct err *err)
 {
-    struct user_call call = begin(req, "core.user.read");
+    struct user_call call = user_call_of(req, "core.user.read");
     struct identity *identity = call.identity;
     enum err_code rc = request_path_id(req, "id", &call.id, err);
     if (!rc)
@@ -658,7 +580,7 @@ static enum err_code reset_fn(struct tx *tx, void *arg, struct err *err)
     if (!rc)
         rc = user_find(tx, tx_arena(tx), call->who, "core.user.reset", id, &user, err);
     if (!rc)
-        rc = may_touch(tx, call, &user, err);
+        rc = user_may_touch(tx, call, &user, err);
     if (!rc)
         rc = password_write(tx, id, call->hash, true, err);
     if (!rc)
@@ -692,7 +614,7 @@ enum err_code identity_user_reset(struct identity *identity, const struct princi
 /* POST /api/v1/core/users/{id}/password: a new one for one login, answered once. */
 enum err_code users_reset(struct request *req, struct reply *reply, struct err *err)
 {
-    struct user_call call = begin(req, "core.user.reset");
+    struct user_call call = user_call_of(req, "core.user.reset");
     struct identity *identity = call.identity;
     enum err_code rc = request_path_id(req, "id", &call.id, err);
     if (!rc)
@@ -727,304 +649,13 @@ static enum err_code unlock_fn(struct tx *tx, void *arg, struct err *err)
 /* POST /api/v1/core/users/{id}/unlock */
 enum err_code users_unlock(struct request *req, struct reply *reply, struct err *err)
 {
-    struct user_call call = begin(req, "core.user.reset");
+    struct user_call call = user_call_of(req, "core.user.reset");
     enum err_code rc = request_path_id(req, "id", &call.id, err);
     if (!rc)
         rc = store_write(call.identity->config.store, unlock_fn, &call, err);
     if (!rc)
         reply_empty(reply);
     return rc;
-}
-
-/* ---- grants ---- */
-
-static json_t *subjects_json(struct str text)
-{
-    json_t *list = json_array();
-    struct str part;
-    while (text.len && str_cut(&text, ',', &part))
-        (void)json_array_append_new(list, json_str(part));
-    return list;
-}
-
-static enum err_code read_grants(struct tx *tx, int64_t user_id, json_t *out, struct err *err)
-{
-    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    bool row = true;
-    enum err_code rc = tx_prepare(tx, SQL_USER_ROLES, &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, user_id);
-    while (!(rc = stmt_step(stmt, &row, err)) && row)
-        (void)json_array_append_new(
-            out, json_pack("{s:o,s:o,s:o,s:o,s:b,s:o,s:o,s:o,s:o,s:b,s:o}", "id", json_id(stmt_i64(stmt, 0)),
-                           "role", json_id(stmt_i64(stmt, 1)), "role_code", json_str(stmt_text(stmt, 2)),
-                           "role_name", json_str(stmt_text(stmt, 3)), "all", stmt_i64(stmt, 4) != 0, "org",
-                           json_id(stmt_i64(stmt, 5)), "org_name", json_str(stmt_text(stmt, 7)), "grid",
-                           json_id(stmt_i64(stmt, 8)), "grid_name", json_str(stmt_text(stmt, 12)), "own",
-                           stmt_i64(stmt, 10) != 0, "subjects", subjects_json(stmt_text(stmt, 11))));
-    return rc;
-}
-
-/* What the user holds now must be no more than what the caller holds. */
-static enum err_code may_touch(struct tx *tx, const struct user_call *call, const struct user *user,
-                               struct err *err)
-{
-    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    bool row = true;
-    if (user->id == call->who->user_id || principal_may_all(call->who, STR("*")))
-        return ERR_OK;
-    enum err_code rc = tx_prepare(tx, SQL_USER_ROLES, &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, user->id);
-    while (!(rc = stmt_step(stmt, &row, err)) && row) {
-        struct given given = { .role_id = stmt_i64(stmt, 1),
-                               .scope = { .all = stmt_i64(stmt, 4) != 0,
-                                          .org_id = stmt_i64(stmt, 5),
-                                          .org_path = arena_str(tx_arena(tx), stmt_text(stmt, 6)),
-                                          .grid_id = stmt_i64(stmt, 8),
-                                          .grid_path = arena_str(tx_arena(tx), stmt_text(stmt, 9)),
-                                          .own = false } };
-        if (given.scope.org_id == 0 && !given.scope.all && !given.scope.grid_id)
-            given.scope.own = stmt_i64(stmt, 10) != 0;
-        if (given.scope.own || stmt_text(stmt, 11).len)
-            continue; /* single rows: their administrator is whoever has the organisation */
-        rc = may_give(tx, call->who, &given, err);
-        if (rc == ERR_FORBIDDEN)
-            return err_set(err, ERR_FORBIDDEN, "identity.holds_more", ARG_STR("name", user->name), ARG_END);
-        if (rc)
-            return rc;
-    }
-    return rc;
-}
-
-static enum err_code grants_fn(struct tx *tx, void *arg, struct err *err)
-{
-    struct user_call *call = arg;
-    struct user user;
-    json_array_clear(call->grants);
-    const enum err_code rc =
-        user_find(tx, call->req->arena, call->who, "core.user.read", call->id, &user, err);
-    call->user = user;
-    return rc ? rc : read_grants(tx, call->id, call->grants, err);
-}
-
-/* GET /api/v1/core/users/{id}/grants */
-enum err_code users_grants(struct request *req, struct reply *reply, struct err *err)
-{
-    struct user_call call = begin(req, "core.user.read");
-    enum err_code rc = request_path_id(req, "id", &call.id, err);
-    if (rc)
-        return rc;
-    call.grants = json_array();
-    rc = store_read(call.identity->config.store, grants_fn, &call, err);
-    if (!rc) {
-        reply_version(reply, call.user.version);
-        rc = reply_json(reply, json_pack("{s:O}", "items", call.grants), err);
-    }
-    json_decref(call.grants);
-    return rc;
-}
-
-struct put {
-    struct user_call call; /* first */
-    struct given given[GRANTS_MAX];
-    int count;
-};
-
-static enum err_code fill_grid(struct tx *tx, struct given *given, struct err *err)
-{
-    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    bool row = false;
-    enum err_code rc = tx_prepare(tx, SQL_GRID_PATH, &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, given->scope.grid_id);
-    rc = stmt_step(stmt, &row, err);
-    if (!rc && !row)
-        return err_set(err, ERR_INVALID, "identity.no_grid", ARG_INT("id", given->scope.grid_id), ARG_END);
-    if (!rc)
-        given->scope.grid_path = arena_str(tx_arena(tx), stmt_text(stmt, 0));
-    return rc || given->scope.grid_path.ptr ? rc : err_nomem(err);
-}
-
-static enum err_code fill_scope(struct tx *tx, struct given *given, struct err *err)
-{
-    AUTO(stmt_free_auto) struct stmt *role = NULL;
-    AUTO(stmt_free_auto) struct stmt *org = NULL;
-    bool row = false;
-    enum err_code rc = tx_prepare(tx, SQL_ROLE_GET, &role, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(role, 1, given->role_id);
-    rc = stmt_step(role, &row, err);
-    if (!rc && !row)
-        rc = err_set(err, ERR_INVALID, "identity.no_role", ARG_INT("id", given->role_id), ARG_END);
-    if (!rc && given->scope.grid_id)
-        rc = fill_grid(tx, given, err);
-    if (rc || !given->scope.org_id)
-        return rc;
-    rc = tx_prepare(tx, SQL_ORG_GET, &org, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(org, 1, given->scope.org_id);
-    rc = stmt_step(org, &row, err);
-    if (!rc && !row)
-        return err_set(err, ERR_INVALID, "identity.no_org", ARG_INT("id", given->scope.org_id), ARG_END);
-    if (!rc)
-        given->scope.org_path = arena_str(tx_arena(tx), stmt_text(org, 2));
-    return rc;
-}
-
-static enum err_code put_fn(struct tx *tx, void *arg, struct err *err)
-{
-    struct put *put = arg;
-    struct user_call *call = &put->call;
-    AUTO(stmt_free_auto) struct stmt *drop = NULL;
-    AUTO(stmt_free_auto) struct stmt *touch = NULL;
-    struct user user;
-    json_t *before = json_array(), *after = json_array();
-    enum err_code rc = user_find(tx, tx_arena(tx), call->who, "core.user.grant", call->id, &user, err);
-    if (!rc)
-        rc = request_check_version(call->req, call->version, user.version, err);
-    if (!rc)
-        rc = may_touch(tx, call, &user, err);
-    if (!rc)
-        rc = read_grants(tx, call->id, before, err);
-    if (!rc)
-        rc = tx_prepare(tx, SQL_USER_ROLES_DROP, &drop, err);
-    if (!rc) {
-        stmt_bind_i64(drop, 1, call->id);
-        rc = stmt_run(drop, NULL, err);
-    }
-    for (int i = 0; i < put->count && !rc; i++) {
-        struct given given = put->given[i];
-        rc = fill_scope(tx, &given, err);
-        if (!rc)
-            rc = may_give(tx, call->who, &given, err);
-        if (!rc)
-            rc = add_grant(tx, call, &given, err);
-    }
-    if (!rc)
-        rc = check_admins(tx, err);
-    if (!rc)
-        rc = tx_prepare(tx, SQL_USER_TOUCH, &touch, err);
-    if (!rc) {
-        stmt_bind_i64(touch, 1, call->id);
-        stmt_bind_i64(touch, 2, tx_now_ms(tx));
-        stmt_bind_i64(touch, 3, call->who->user_id);
-        rc = stmt_run(touch, NULL, err);
-    }
-    if (!rc)
-        rc = read_grants(tx, call->id, after, err);
-    const struct act act = { .action = "grant",
-                             .type = "core.user",
-                             .id = call->id,
-                             .name = rc ? STR("") : user.login,
-                             .before = json_text(tx_arena(tx), before),
-                             .after = json_text(tx_arena(tx), after) };
-    return rc ? rc : identity_audit(call->identity, tx, call->req, &act, err);
-}
-
-struct grant_body {
-    int64_t role, org, grid;
-    bool all, own;
-    json_t *subjects;
-};
-
-static enum err_code read_subjects(struct request *req, const struct grant_body *body, struct given *given,
-                                   struct err *err)
-{
-    struct buf text;
-    size_t i;
-    json_t *one;
-    int64_t id;
-    if (!body->subjects || json_is_null(body->subjects) || !json_array_size(body->subjects))
-        return ERR_OK;
-    buf_init(&text, 65536);
-    json_array_foreach(body->subjects, i, one)
-    {
-        const struct str value = json_to_str(one);
-        if (!json_is_string(one) || !str_i64(value, &id) || id <= 0) {
-            buf_done(&text);
-            (void)err_set(err, ERR_INVALID, "http.field_type", ARG_TEXT("type", "id"), ARG_END);
-            return err_pointer(err, STR("/subjects"));
-        }
-        buf_printf(&text, "%s%" PRId64, i ? "," : "", id);
-    }
-    given->subjects = text.failed ? (struct str) { 0 } : arena_str(req->arena, buf_get(&text));
-    buf_done(&text);
-    given->scope.subject_count = (int)json_array_size(body->subjects);
-    int64_t *ids = arena_alloc(req->arena, (size_t)given->scope.subject_count, sizeof *ids);
-    if (!ids || !given->subjects.ptr)
-        return err_nomem(err);
-    for (int k = 0; k < given->scope.subject_count; k++)
-        (void)str_i64(str_from(json_string_value(json_array_get(body->subjects, (size_t)k))), &ids[k]);
-    given->scope.subjects = ids;
-    return ERR_OK;
-}
-
-static enum err_code read_body(struct put *put, struct request *req, struct err *err)
-{
-    static const struct field fields[] = {
-        { "role", FIELD_ID, true, 0, 0, offsetof(struct grant_body, role), 0 },
-        { "all", FIELD_BOOL, false, 0, 0, offsetof(struct grant_body, all), 0 },
-        { "org", FIELD_ID, false, 0, 0, offsetof(struct grant_body, org), 0 },
-        { "grid", FIELD_ID, false, 0, 0, offsetof(struct grant_body, grid), 0 },
-        { "own", FIELD_BOOL, false, 0, 0, offsetof(struct grant_body, own), 0 },
-        { "subjects", FIELD_JSON, false, 0, 0, offsetof(struct grant_body, subjects), 0 },
-        { 0 },
-    };
-    json_t *json = NULL, *items;
-    enum err_code rc = request_json(req, &json, err);
-    if (rc)
-        return rc;
-    items = json_object_get(json, "items");
-    if (!json_is_array(items) || json_object_size(json) != 1)
-        return err_set(err, ERR_INVALID, "http.field_missing", ARG_TEXT("name", "items"), ARG_END);
-    if (json_array_size(items) > GRANTS_MAX)
-        return err_set(err, ERR_LIMIT, "identity.grants_max", ARG_INT("max", GRANTS_MAX), ARG_END);
-    for (size_t i = 0; i < json_array_size(items) && !rc; i++) {
-        struct grant_body body = { 0 };
-        char pointer[32];
-        (void)snprintf(pointer, sizeof pointer, "/items/%zu", i);
-        rc = request_fields_of(req, json_array_get(items, i), pointer, fields, &body, err);
-        struct given *given = &put->given[put->count++];
-        *given = (struct given) {
-            .role_id = body.role,
-            .scope = { .all = body.all, .org_id = body.org, .grid_id = body.grid, .own = body.own }
-        };
-        if (!rc)
-            rc = read_subjects(req, &body, given, err);
-        const bool limited = body.org || body.grid || body.own || given->scope.subjects;
-        if (!rc && body.all == limited) { /* neither, or both */
-            (void)err_set(err, ERR_INVALID, "identity.grant_scope", ARG_END);
-            rc = err_pointer(err, str_from(pointer));
-        }
-    }
-    return rc;
-}
-
-/* PUT /api/v1/core/users/{id}/grants {items:[{role, all | org, grid, own, subjects}]} */
-enum err_code users_grants_put(struct request *req, struct reply *reply, struct err *err)
-{
-    struct put *put = arena_alloc(req->arena, 1, sizeof *put);
-    if (!put)
-        return err_nomem(err);
-    put->call = begin(req, "core.user.read");
-    struct identity *identity = put->call.identity;
-    enum err_code rc = request_path_id(req, "id", &put->call.id, err);
-    if (!rc)
-        rc = request_if_match(req, &put->call.version, err);
-    if (!rc)
-        rc = read_body(put, req, err);
-    if (!rc)
-        rc = store_write(identity->config.store, put_fn, put, err);
-    if (rc)
-        return rc;
-    identity_changed(identity);
-    return users_grants(req, reply, err);
 }
 
 /* ---- command line ---- */
