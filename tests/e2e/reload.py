@@ -16,7 +16,7 @@ shutil.copy(bihuan.BIN, home / 'bihuan')
 shutil.copytree(ROOT / 'words', home / 'words')
 for name in ('packs', 'web'):
     (home / name).symlink_to(ROOT / name)
-bihuan.BIN = str(home / 'bihuan')
+OWN = str(home / 'bihuan')
 
 
 def change(path, key, text):
@@ -32,7 +32,7 @@ def within(seconds, test):
     return test()
 
 
-with Server(conf='log-level = info\nworkers = 4\nbody-kb = 64\n') as server:
+with Server(conf='log-level = info\nworkers = 4\nbody-kb = 64\n', binary=OWN) as server:
     pack = pathlib.Path(server.data, 'packs', 'tiny')
     pack.mkdir(parents=True)
     (pack / 'words').mkdir()
@@ -119,7 +119,7 @@ with Server(conf='log-level = info\nworkers = 4\nbody-kb = 64\n') as server:
     key_file = pathlib.Path(server.data, 'keys', 'master.key')
     line = f'{int(key_file.read_text().splitlines()[-1].split()[0]) + 1}'
     other = tempfile.mkdtemp(prefix='bihuan-e2e-key-')
-    subprocess.run([bihuan.BIN, 'user', 'list', '--data', other], capture_output=True)  # makes a key file of its own
+    subprocess.run([OWN, 'user', 'list', '--data', other], capture_output=True)  # makes a key file of its own
     secret = pathlib.Path(other, 'keys', 'master.key').read_text().splitlines()[-1].split()[1]
     with key_file.open('a') as file:
         file.write(f'{line} {secret}\n')
