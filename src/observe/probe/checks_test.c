@@ -284,7 +284,8 @@ static void test_states_survive(void **state)
     test_ok(turns_count == 0, "the same again is no news");
     send_one(room.checks, 1, 11, CAUSE_NONE);
     test_ok(turns_count == 1, "up is");
-    teststore_ok(disk_replace(NULL, path, "{\"places\":[{\"node\":7}]}", 25, &err), &err, "damage");
+    static const char damaged[] = "{\"places\":[{\"node\":7}]}";
+    teststore_ok(disk_replace(NULL, path, damaged, sizeof damaged - 1, &err), &err, "damage");
     test_ok(states_load(path, room.checks, &err) == ERR_CORRUPT, "damaged: %s", err.id);
     (void)unlink(path);
     teststore_ok(states_load(path, room.checks, &err), &err, "none");
