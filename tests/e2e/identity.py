@@ -251,6 +251,13 @@ with Server() as server:
     three = admin.post('core/roles', {'code': 'idem2', 'name': 'x'}, headers=head)
     check('another body under the key is 422', three.status == 422 and three.code == 'identity.idempotency_other', three)
 
+    head = {'Idempotency-Key': 'one-secret'}
+    one = admin.post('core/keys', {'name': 'twice', 'days': 1}, headers=head)
+    two = admin.post('core/keys', {'name': 'twice', 'days': 1}, headers=head)
+    check('a secret that is shown once is in the kept answer', one.json['key'] == two.json['key'], (one, two))
+    files = [path for path in pathlib.Path(server.data).rglob('*') if path.is_file()]
+    check('where it does not lie in plain', not any(one.json['key'].encode() in path.read_bytes() for path in files), files)
+
     # ---- settings ----
     settings = admin.get('core/settings').json
     answer = admin.patch('core/settings', {'identity.password.length': 7}, settings['version'])

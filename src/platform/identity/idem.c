@@ -1,10 +1,13 @@
 /* idem.c - answers of POSTs with an Idempotency-Key, kept for a day: one row a user and key.
  *
  * The row is there, without an answer, while the handler runs; a row whose node died in between is taken anew
- * after some minutes. */
+ * after some minutes.  An answer may hold a secret that is shown once (a key, a password): its body lies
+ * sealed. */
 #include "base/log.h"
 #include "platform/identity/identity_sql.h"
 #include "platform/identity/internal.h"
+
+#include <stdio.h>
 
 #define DAY_MS INT64_C(86400000)
 #define RUNNING_MS INT64_C(300000)
@@ -16,6 +19,12 @@ struct idem {
     bool found;
     struct arena *arena;
 };
+
+static struct str context_of(char text[256], int64_t user_id, struct str key)
+{
+    (void)snprintf(text, 256, "core.idempotency:%lld:%.*s", (long long)user_id, STR_ARG(key));
+    return str_from(text);
+}
 
 static enum err_code idem_take(struct tx *tx, const char *sql, const struct idem *idem, int64_t *out_changes,
                                struct err *err)
@@ -65,6 +74,25 @@ static enum err_code idem_begin_fn(struct tx *tx, void *arg, struct err *err)
     return idem->answer.body.ptr && idem->answer.headers.ptr ? ERR_OK : err_nomem(err);
 }
 
+/* A text that is not sealed was kept by a program before this one, or without keys. */
+static enum err_code open_body(const struct identity *identity, struct idem *idem, struct err *err)
+{
+    char context[256];
+    struct buf plain;
+    if (!identity->config.keys || !sealed_key(idem->answer.body))
+        return ERR_OK;
+    buf_init(&plain, idem->answer.body.len + 64);
+    enum err_code rc = unseal(identity->config.keys, context_of(context, idem->user_id, idem->key),
+                              idem->answer.body, &plain, err);
+    if (!rc) {
+        idem->answer.body = arena_str(idem->arena, buf_get(&plain));
+        rc = idem->answer.body.ptr ? ERR_OK : err_nomem(err);
+        explicit_bzero(plain.ptr, plain.len);
+    }
+    buf_done(&plain);
+    return rc;
+}
+
 enum err_code idem_begin(void *ctx, const struct request *req, struct str key, struct str digest,
                          bool *out_found, struct http_answer *out, struct err *err)
 {
@@ -74,7 +102,9 @@ enum err_code idem_begin(void *ctx, const struct request *req, struct str key, s
                          .key = key,
                          .digest = digest,
                          .arena = req->arena };
-    const enum err_code rc = store_write(identity->config.store, idem_begin_fn, &idem, err);
+    enum err_code rc = store_write(identity->config.store, idem_begin_fn, &idem, err);
+    if (!rc && idem.found)
+        rc = open_body(identity, &idem, err);
     *out_found = idem.found;
     *out = idem.answer;
     return rc;
@@ -107,8 +137,19 @@ void idem_end(void *ctx, const struct request *req, struct str key, const struct
     struct identity *identity = ctx;
     struct err err;
     struct idem idem = { .user_id = who_of(req)->user_id, .key = key, .answer = *answer };
+    char context[256];
+    struct buf sealed;
+    enum err_code rc = ERR_OK;
     if (!is_text(answer->body) || !is_text(answer->headers))
         idem.answer.status = 0;
-    if (store_write(identity->config.store, idem_end_fn, &idem, &err))
+    buf_init(&sealed, answer->body.len * 2 + 256);
+    if (idem.answer.status && identity->config.keys) {
+        rc = seal(identity->config.keys, context_of(context, idem.user_id, key), answer->body, &sealed, &err);
+        idem.answer.body = buf_get(&sealed);
+    }
+    if (!rc)
+        rc = store_write(identity->config.store, idem_end_fn, &idem, &err);
+    if (rc)
         log_err(&err, "identity.idempotency", "the answer of a key was not kept");
+    buf_done(&sealed);
 }
