@@ -484,21 +484,30 @@ static void test_full_queue_is_busy_at_once(void **state)
         }
         (void)nanosleep(&(struct timespec) { .tv_nsec = 5000000 }, NULL);
     }
-    const int extra = dial();
-    put(extra, head, sizeof head - 1);
-    const char *answer = all(extra);
+    /* a busy machine may have ended one of the 40 before it was read: then the next takes its place and waits
+     */
+    int extra[8], extras = 0;
+    struct pollfd told = { .events = POLLIN };
+    do {
+        told.fd = extra[extras++] = dial();
+        put(told.fd, head, sizeof head - 1);
+    } while (poll(&told, 1, 2000) != 1 && extras < 8);
+    const char *answer = all(told.fd);
     if (status(answer) != 503)
         atomic_store(&hold, false); /* or the end would wait for ever */
     test_ok(status(answer) == 503 && strstr(answer, "Retry-After"), "at once: %s", answer);
     answer = ask("GET", "/healthz", NULL, NULL);
     test_ok(status(answer) == 200, "health answers beside it: %s", answer);
     atomic_store(&hold, false);
+    for (int i = 0; i < extras - 1; i++)
+        served += status(all(extra[i])) == 200;
     for (int i = 0; i < 40; i++) {
         answer = all(fds[i]);
         refused += status(answer) == 503;
         served += status(answer) == 200;
     }
-    test_ok(served >= 8 && served <= 14 && refused + served == 40, "%d served, %d refused", served, refused);
+    test_ok(served >= 8 && served <= 14 && refused + served <= 39 + extras && refused + served >= 40,
+            "%d served, %d refused", served, refused);
 }
 
 static bool sees_nobody(void *arg, const void *one)
