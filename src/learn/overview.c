@@ -136,12 +136,19 @@ static bool rule_holds(const struct terms_of *terms, const json_t *record, bool 
                         str_eq(record_str(record, "general"), terms->table));
 }
 
+/* A text in the reader's language, where the record has it. */
+static struct str in_lang(const struct working *working, const json_t *record, const char *name,
+                          const char *name_en)
+{
+    const struct str english = record_str(record, name_en);
+    return working->req->lang == LANG_EN && english.len ? english : record_str(record, name);
+}
+
 static enum err_code add_key_date(void *arg, int64_t id, const json_t *record, struct err *err)
 {
     struct terms_of *terms = arg;
     const int64_t today = terms->working->today, first = day_field(record, "first_day", INT64_MAX),
                   last = day_field(record, "last_day", first);
-    const struct str rule = record_str(record, "rule"), english = record_str(record, "rule_en");
     bool own;
     (void)err;
     if (!rule_holds(terms, record, &own))
@@ -154,8 +161,8 @@ static enum err_code add_key_date(void *arg, int64_t id, const json_t *record, s
         json_object_get(terms->working->body, terms->list),
         json_pack("{s:o,s:o,s:o,s:o,s:o,s:s,s:o,s:b,s:b}", "id", json_id(id), "name",
                   json_str_or_null(record_str(record, "name")), "rule",
-                  json_str_or_null(terms->working->req->lang == LANG_EN && english.len ? english : rule),
-                  "first_day", json_str_or_null(record_str(record, "first_day")), "last_day",
+                  json_str_or_null(in_lang(terms->working, record, "rule", "rule_en")), "first_day",
+                  json_str_or_null(record_str(record, "first_day")), "last_day",
                   json_str_or_null(record_str(record, "last_day")), "state", state, "days_left",
                   first == INT64_MAX || first <= today ? json_null() : json_integer(first - today),
                   "protected", json_is_true(json_object_get(record, "protected")), "general", !own));
@@ -165,7 +172,6 @@ static enum err_code add_key_date(void *arg, int64_t id, const json_t *record, s
 static enum err_code add_quota(void *arg, int64_t id, const json_t *record, struct err *err)
 {
     struct terms_of *terms = arg;
-    const struct str name = record_str(record, "name"), english = record_str(record, "name_en");
     json_t *amount = json_object_get(record, "amount");
     bool own;
     (void)err;
@@ -174,10 +180,10 @@ static enum err_code add_quota(void *arg, int64_t id, const json_t *record, stru
     (void)json_array_append_new(
         json_object_get(terms->working->body, terms->list),
         json_pack("{s:o,s:o,s:o,s:O?,s:o,s:o,s:b}", "id", json_id(id), "name",
-                  json_str_or_null(terms->working->req->lang == LANG_EN && english.len ? english : name),
-                  "bound", json_str_or_null(record_str(record, "bound")), "amount", amount, "period",
+                  json_str_or_null(in_lang(terms->working, record, "name", "name_en")), "bound",
+                  json_str_or_null(record_str(record, "bound")), "amount", amount, "period",
                   json_str_or_null(record_str(record, "period")), "note",
-                  json_str_or_null(record_str(record, "note")), "general", !own));
+                  json_str_or_null(in_lang(terms->working, record, "note", "note_en")), "general", !own));
     return ERR_OK;
 }
 
