@@ -3,6 +3,7 @@
 #include "warn/routing.h"
 #include "platform/entity/entity.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -360,6 +361,7 @@ static void add_span(struct leaf *leaf, const struct item *rota, int64_t from_ms
                               .shift = best ? best->id : 0 };
     if (best && !best->repeat_ms && usual && usual->person != best->person)
         span.instead_of = usual->person;
+    assert(leaf->spans);
     struct duty_span *last = leaf->spans_count ? &leaf->spans[leaf->spans_count - 1] : NULL;
     /* the same turn goes on; the next turn of the same shift is another */
     if (last && last->rota == span.rota && last->to_ms == from_ms && last->shift == span.shift &&
