@@ -466,8 +466,8 @@ enum err_code result_from_json(const json_t *json, struct collect_result *out, s
     const char *check = json_string_value(json_object_get(json, "check"));
     const char *cause = json_string_value(json_object_get(json, "cause"));
     const char *name;
-    bool good = check && str_i64(str_from(check), &result.check_id) && json_is_object(values) &&
-                json_is_integer(json_object_get(json, "at"));
+    bool good = check && str_i64(str_from(check), &result.check_id) && result.check_id > 0 &&
+                json_is_object(values) && json_is_integer(json_object_get(json, "at"));
     result.at_ms = json_integer_value(json_object_get(json, "at"));
     result.lag_us = json_integer_value(json_object_get(json, "lag_us"));
     result.version = (int32_t)json_integer_value(json_object_get(json, "version"));

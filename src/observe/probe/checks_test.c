@@ -346,6 +346,8 @@ static void test_results_as_json(void **state)
     static const char *const bad[] = {
         "{}",
         "{\"check\":1,\"at\":1,\"values\":{}}",
+        "{\"check\":\"0\",\"at\":1,\"values\":{}}",
+        "{\"check\":\"-1\",\"at\":1,\"values\":{}}",
         "{\"check\":\"1\",\"at\":\"x\",\"values\":{}}",
         "{\"check\":\"1\",\"at\":1,\"values\":[]}",
         "{\"check\":\"1\",\"at\":1,\"values\":{\"up\":true}}",

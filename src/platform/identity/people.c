@@ -572,7 +572,7 @@ static enum err_code clear_totp(struct tx *tx, int64_t user_id, struct err *err)
 static enum err_code reset_fn(struct tx *tx, void *arg, struct err *err)
 {
     struct user_call *call = arg;
-    struct user user;
+    struct user user = { 0 };
     int64_t id = call->id;
     enum err_code rc = ERR_OK;
     if (!id)
