@@ -202,7 +202,7 @@ struct http_limits {
     int connections_each; /* from one address; 0 = no limit */
     int listeners;        /* live event connections; default 2,000 */
     int io_threads;       /* default 2 */
-    int workers;          /* default 16 */
+    int workers;          /* default 64: writes that wait together share one sync */
     int queue;            /* waiting requests; default 512 */
 };
 extern const struct http_limits HTTP_LIMITS;

@@ -36,7 +36,7 @@ const struct http_limits HTTP_LIMITS = {
     .connections_each = 0,
     .listeners = 2000,
     .io_threads = 2,
-    .workers = 16,
+    .workers = 64,
     .queue = 512,
 };
 
