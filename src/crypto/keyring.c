@@ -3,6 +3,7 @@
  * File: "bihuan-keys 1" and then lines "ID HEX" with 32 bytes of master key, ids growing. */
 #include "crypto/keyring.h"
 #include "base/disk.h"
+#include "base/log.h"
 #include "crypto/digest.h"
 #include "crypto/secret.h"
 
@@ -38,6 +39,8 @@ struct key_ring {
     _Atomic int count;
     char *path;
     pthread_mutex_t growing;
+    ino_t file; /* the file that was read last, guarded by `growing`: it is only ever replaced as a whole */
+    struct timespec changed;
 };
 
 static struct str bytes_of(const unsigned char *bytes, size_t len)
@@ -124,13 +127,16 @@ static enum err_code make_file(const char *path, struct err *err)
 static enum err_code read_ring(const char *path, struct buf *text, struct key_ring *ring, struct err *err)
 {
     struct stat info;
-    enum err_code rc = buf_read_file(text, path, err);
+    const bool seen = stat(path, &info) == 0; /* before it is read: a later one is read again */
+    const enum err_code rc = buf_read_file(text, path, err);
     if (rc)
         return rc;
-    if (stat(path, &info) != 0)
+    if (!seen)
         return err_set(err, ERR_IO, "file.open", ARG_TEXT("path", path), ARG_ERRNO(errno), ARG_END);
     if (info.st_mode & 077)
         return err_set(err, ERR_FORBIDDEN, "crypto.key_mode", ARG_TEXT("path", path), ARG_END);
+    ring->file = info.st_ino;
+    ring->changed = info.st_mtim;
     ring->keys = mem_alloc(KEYRING_KEYS_MAX, sizeof *ring->keys);
     if (!ring->keys)
         return err_nomem(err);
@@ -207,20 +213,31 @@ static enum err_code take_in(struct key_ring *ring, const struct key_ring *fresh
         return err_set(err, ERR_CONFLICT, "crypto.key_other", ARG_TEXT("path", ring->path), ARG_END);
     memcpy(ring->keys + have, fresh->keys + have, (size_t)(fresh->count - have) * sizeof *ring->keys);
     ring->count = fresh->count;
+    ring->file = fresh->file;
+    ring->changed = fresh->changed;
     return ERR_OK;
+}
+
+/* Under the lock. */
+static enum err_code read_again(struct key_ring *ring, struct err *err)
+{
+    struct key_ring *fresh = NULL;
+    enum err_code rc = key_ring_open(ring->path, false, &fresh, err);
+    if (rc)
+        return rc;
+    assert(fresh);
+    rc = take_in(ring, fresh, err);
+    key_ring_free(fresh);
+    return rc;
 }
 
 static enum err_code grow(struct key_ring *ring, bool rotate, struct err *err)
 {
-    struct key_ring *fresh = NULL;
     (void)pthread_mutex_lock(&ring->growing);
     enum err_code rc = rotate ? key_ring_rotate(ring->path, err) : ERR_OK;
     if (!rc)
-        rc = key_ring_open(ring->path, false, &fresh, err);
-    if (!rc)
-        rc = take_in(ring, fresh, err);
+        rc = read_again(ring, err);
     (void)pthread_mutex_unlock(&ring->growing);
-    key_ring_free(fresh);
     return rc;
 }
 
@@ -264,6 +281,28 @@ static const struct key *find_key(const struct key_ring *ring, int64_t id)
         if (ring->keys[i].id == id)
             return &ring->keys[i];
     return NULL;
+}
+
+/* A key that another process has added since is found when the first text sealed by it is met, not when word
+ * of it comes: the file is read once more when it is another one than was read last. */
+static const struct key *need_key(struct key_ring *ring, int64_t id)
+{
+    const struct key *key = find_key(ring, id);
+    if (key)
+        return key;
+    struct stat info;
+    struct err err;
+    (void)pthread_mutex_lock(&ring->growing);
+    if (id > key_ring_newest(ring) && stat(ring->path, &info) == 0 &&
+        (info.st_ino != ring->file || info.st_mtim.tv_sec != ring->changed.tv_sec ||
+         info.st_mtim.tv_nsec != ring->changed.tv_nsec)) {
+        if (read_again(ring, &err))
+            log_err(&err, "key.reload", "keeps the keys it has");
+        ring->file = info.st_ino; /* also one that cannot be used is not read again for each text */
+        ring->changed = info.st_mtim;
+    }
+    (void)pthread_mutex_unlock(&ring->growing);
+    return find_key(ring, id);
 }
 
 /* Counter mode: the same for both directions. */
@@ -345,14 +384,14 @@ static enum err_code open_raw(const struct key *key, struct str context, const u
     return ERR_OK;
 }
 
-enum err_code unseal(const struct key_ring *ring, struct str context, struct str sealed, struct buf *out,
+enum err_code unseal(struct key_ring *ring, struct str context, struct str sealed, struct buf *out,
                      struct err *err)
 {
     int64_t id;
     struct str body;
     if (!split_sealed(sealed, &id, &body))
         return err_set(err, ERR_CORRUPT, "crypto.sealed", ARG_END);
-    const struct key *key = find_key(ring, id);
+    const struct key *key = need_key(ring, id);
     if (!key)
         return err_set(err, ERR_NOT_FOUND, "crypto.key_missing", ARG_INT("key", id), ARG_END);
     const size_t max = body.len;
@@ -366,7 +405,7 @@ enum err_code unseal(const struct key_ring *ring, struct str context, struct str
     return rc;
 }
 
-enum err_code reseal(const struct key_ring *ring, struct str context, struct str sealed, struct buf *out,
+enum err_code reseal(struct key_ring *ring, struct str context, struct str sealed, struct buf *out,
                      struct reseal_counts *counts, struct err *err)
 {
     struct buf plain;

@@ -37,10 +37,12 @@ int64_t sealed_key(struct str sealed);
 /* Appends the sealed form (ASCII: "s1.KEY.BASE64URL").  ERR_NOMEM, ERR_LIMIT of the buffer, ERR_INTERNAL. */
 MUST_CHECK enum err_code seal(const struct key_ring *ring, struct str context, struct str plain,
                               struct buf *out, struct err *err);
-/* Appends the plain text.  ERR_NOT_FOUND "crypto.key_missing" the key is not in this ring;
- * ERR_CORRUPT "crypto.sealed" changed, cut, or of another context.  On failure `out` is as it was. */
-MUST_CHECK enum err_code unseal(const struct key_ring *ring, struct str context, struct str sealed,
-                                struct buf *out, struct err *err);
+/* Appends the plain text.  A key newer than the ring's newest is looked for in the ring's file first, so that
+ * what another process sealed by a key that it has just added can be read at once.
+ * ERR_NOT_FOUND "crypto.key_missing" the key is not in this ring; ERR_CORRUPT "crypto.sealed" changed, cut,
+ * or of another context.  On failure `out` is as it was. */
+MUST_CHECK enum err_code unseal(struct key_ring *ring, struct str context, struct str sealed, struct buf *out,
+                                struct err *err);
 
 /* What came of sealing values anew. */
 struct reseal_counts {
@@ -51,8 +53,8 @@ struct reseal_counts {
 /* Appends the same plain text sealed by the newest key.  A text that cannot be opened is counted as missing
  * or broken, and nothing is appended: the rest still goes on.  `resealed` is counted by the caller, when it
  * is written.  Codes of seal(). */
-MUST_CHECK enum err_code reseal(const struct key_ring *ring, struct str context, struct str sealed,
-                                struct buf *out, struct reseal_counts *counts, struct err *err);
+MUST_CHECK enum err_code reseal(struct key_ring *ring, struct str context, struct str sealed, struct buf *out,
+                                struct reseal_counts *counts, struct err *err);
 
 /* A keyed digest of a text, the same for the same text for the life of the ring (made with its oldest key):
  * finds equal sealed values without opening them. */

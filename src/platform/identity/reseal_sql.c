@@ -73,7 +73,7 @@ static enum err_code write_fn(struct tx *tx, void *arg, struct err *err)
     return rc;
 }
 
-static enum err_code seal_all(const struct key_ring *keys, struct portion *p, struct reseal_counts *counts,
+static enum err_code seal_all(struct key_ring *keys, struct portion *p, struct reseal_counts *counts,
                               struct err *err)
 {
     struct buf fresh;

@@ -169,7 +169,7 @@ static const char SETTINGS[] = "SELECT 0, value FROM setting WHERE key = 't.secr
 
 struct look {
     const char *sql, *context; /* %lld: the id */
-    const struct key_ring *ring;
+    struct key_ring *ring;
     int seen, opened;
     int by_key[5];
 };
@@ -194,7 +194,7 @@ static enum err_code look_fn(struct tx *tx, void *arg, struct err *err)
     return rc;
 }
 
-static struct look look(const struct world *w, const struct key_ring *ring, const char *sql,
+static struct look look(const struct world *w, struct key_ring *ring, const char *sql,
                         const char *context)
 {
     struct err err = { 0 };

@@ -15,7 +15,7 @@ struct stale {
 
 struct work {
     struct settings *settings;
-    const struct key_ring *keys;
+    struct key_ring *keys;
     struct arena *arena;
     struct stale stale[SETTINGS_MAX];
     int count;
@@ -76,7 +76,7 @@ static enum err_code work_fn(struct tx *tx, void *arg, struct err *err)
     return rc;
 }
 
-enum err_code settings_reseal(struct settings *settings, struct store *store, const struct key_ring *keys,
+enum err_code settings_reseal(struct settings *settings, struct store *store, struct key_ring *keys,
                               struct reseal_counts *counts, struct err *err)
 {
     AUTO(arena_free_auto) struct arena *arena = arena_new((size_t)64 << 20);

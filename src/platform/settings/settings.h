@@ -55,7 +55,7 @@ void settings_seal(struct settings *settings, void *ctx,
  * and versions stay.  Adds to `counts`.  For settings whose seal functions are those of that ring, with the
  * key as context. */
 MUST_CHECK enum err_code settings_reseal(struct settings *settings, struct store *store,
-                                         const struct key_ring *keys, struct reseal_counts *counts,
+                                         struct key_ring *keys, struct reseal_counts *counts,
                                          struct err *err);
 /* Called after every change, on the thread that made or saw it; at most 16. */
 void settings_on_change(struct settings *settings, void (*call)(void *arg), void *arg);
