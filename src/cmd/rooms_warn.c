@@ -155,7 +155,8 @@ static bool stands_on(void *ctx, int64_t subject, int64_t base, int64_t at_ms)
 
 static int by_subject(const void *a, const void *b)
 {
-    const struct alarm *x = *(const struct alarm *const *)a, *y = *(const struct alarm *const *)b;
+    const struct alarm_brief *x = *(const struct alarm_brief *const *)a,
+                             *y = *(const struct alarm_brief *const *)b;
     return (x->subject > y->subject) - (x->subject < y->subject);
 }
 
@@ -164,9 +165,9 @@ static enum err_code states_of(void *ctx, struct arena *arena, struct subject_st
                                struct err *err)
 {
     const struct warn *warn = ctx;
-    const struct alarm *live, **sorted;
+    const struct alarm_brief *live, **sorted;
     int total, used = 0;
-    const enum err_code rc = alarms_live(warn->app->alarms, arena, &live, &total, err);
+    const enum err_code rc = alarms_brief(warn->app->alarms, arena, &live, &total, err);
     if (rc)
         return rc;
     sorted = arena_alloc(arena, (size_t)total + 1, sizeof *sorted);
@@ -187,7 +188,7 @@ static enum err_code states_of(void *ctx, struct arena *arena, struct subject_st
         }
         items[i].held = true;
         for (; low < used && sorted[low]->subject == items[i].id; low++) {
-            const struct alarm *alarm = sorted[low];
+            const struct alarm_brief *alarm = sorted[low];
             items[i].alarms++;
             items[i].held &= alarm->hold != ALARM_FREE;
             if (!items[i].grade || alarm->grade < items[i].grade)
@@ -293,8 +294,7 @@ enum err_code warn_room_start(struct app *app, struct err *err)
     if (rc)
         return rc;
     warn->centre.alarms = app->alarms;
-    if (!rc)
-        subjects_states_set(app->subjects, states_of, warn);
+    subjects_states_set(app->subjects, states_of, warn);
     rc = bus_subscribe(app->bus, "deadletter.new", on_dead_letter, warn, NULL, err);
     return rc ? rc : http_add_routes(app->http, ALARM_ROUTES, &warn->centre, err);
 }

@@ -18,7 +18,7 @@ struct working {
     struct entity_call plain; /* the engine's: rules and general rows that no scope hides */
     int64_t id, today;
     json_t *body;
-    const struct alarm *live;
+    const struct alarm_brief *live;
     int live_count;
 };
 
@@ -305,39 +305,33 @@ static enum err_code service_fn(struct tx *tx, void *arg, struct err *err)
     return rc;
 }
 
-static enum err_code start(struct request *req, struct working *working, struct err *err)
+static struct working start(struct request *req)
 {
     struct overview *overview = req->ctx;
-    *working = (struct working) {
+    return (struct working) {
         .req = req,
         .overview = overview,
         .today = zone_day(overview->zone, clock_now(overview->clock)),
         .call = { .entity = overview->entity, .who = req->who, .lang = req->lang, .arena = req->arena },
         .plain = { .entity = overview->entity, .lang = req->lang, .arena = req->arena }
     };
-    return overview->alarms
-               ? alarms_live(overview->alarms, req->arena, &working->live, &working->live_count, err)
-               : ERR_OK;
-}
-
-static enum err_code finish(struct working *working, struct reply *reply, enum err_code rc, struct err *err)
-{
-    if (!rc)
-        return reply_json(reply, working->body, err);
-    json_decref(working->body);
-    return rc;
 }
 
 static enum err_code service_get(struct request *req, struct reply *reply, struct err *err)
 {
-    struct working working;
-    enum err_code rc = start(req, &working, err);
-    if (!rc)
-        rc = request_path_id(req, "id", &working.id, err);
+    struct working working = start(req);
+    struct alarms *alarms = working.overview->alarms;
+    enum err_code rc = request_path_id(req, "id", &working.id, err);
+    if (!rc && alarms)
+        rc = alarms_brief(alarms, req->arena, &working.live, &working.live_count, err);
+    if (rc)
+        return rc;
     working.body = json_object();
+    rc = store_read(working.overview->store, service_fn, &working, err);
     if (!rc)
-        rc = store_read(working.overview->store, service_fn, &working, err);
-    return finish(&working, reply, rc, err);
+        return reply_json(reply, working.body, err);
+    json_decref(working.body);
+    return rc;
 }
 
 /* ---- GET core/duties ---- */
@@ -358,12 +352,10 @@ static enum err_code owing_fn(struct tx *tx, void *arg, struct err *err)
 
 static enum err_code duties_get(struct request *req, struct reply *reply, struct err *err)
 {
-    struct working working;
+    struct working working = start(req);
     int64_t limit;
     const struct str state = request_query(req, "state");
-    enum err_code rc = start(req, &working, err);
-    if (!rc)
-        rc = request_query_i64(req, "limit", 1, 200, 200, &limit, err);
+    enum err_code rc = request_query_i64(req, "limit", 1, 200, 200, &limit, err);
     if (rc)
         return rc;
     struct owing owing = { .working = &working,

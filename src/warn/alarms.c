@@ -691,30 +691,49 @@ enum err_code alarms_finish(struct alarms *alarms, int64_t id, int64_t user, str
     return act(alarms, id, user, text, false, err);
 }
 
-static int newest_first(const void *a, const void *b)
+static bool passes(const struct alarm *alarm, const struct alarm_row_filter *filter)
 {
-    const struct alarm *x = *(const struct alarm *const *)a, *y = *(const struct alarm *const *)b;
-    return (y->id > x->id) - (y->id < x->id);
+    const bool any = !filter->state.len || str_eq(filter->state, STR("live"));
+    return (any || str_eq(filter->state, str_from(alarm_state_name(alarm->state)))) &&
+           (!filter->grade || filter->grade == alarm->grade) &&
+           (!filter->subject || filter->subject == alarm->subject) &&
+           (!filter->service || filter->service == alarm->service);
 }
 
-enum err_code alarms_live(struct alarms *alarms, struct arena *arena, const struct alarm **out,
-                          int *out_count, struct err *err)
+enum err_code alarms_page(struct alarms *alarms, const struct alarm_row_filter *filter, struct arena *arena,
+                          const struct alarm **out, int *out_count, struct err *err)
+{
+    struct alarm *copies = arena_alloc(arena, (size_t)filter->limit, sizeof *copies);
+    int64_t below = filter->after ? filter->after : INT64_MAX;
+    const struct alarm *alarm;
+    int count = 0;
+    if (!copies)
+        return err_nomem(err);
+    (void)pthread_mutex_lock(&alarms->machine_lock);
+    for (; count < filter->limit && (alarm = machine_below(alarms->machine, below)); below = alarm->id)
+        if (passes(alarm, filter))
+            copies[count++] = *alarm;
+    (void)pthread_mutex_unlock(&alarms->machine_lock);
+    *out = copies;
+    *out_count = count;
+    return ERR_OK;
+}
+
+enum err_code alarms_brief(struct alarms *alarms, struct arena *arena, const struct alarm_brief **out,
+                           int *out_count, struct err *err)
 {
     (void)pthread_mutex_lock(&alarms->machine_lock);
     const int count = machine_count(alarms->machine);
-    struct alarm *copies = arena_alloc(arena, (size_t)count, sizeof *copies);
-    const struct alarm **order = arena_alloc(arena, (size_t)count, sizeof *order); /* an alarm is a kB */
-    if (copies && order) {
-        for (int i = 0; i < count; i++)
-            order[i] = machine_at(alarms->machine, i);
-        qsort(order, (size_t)count, sizeof *order, newest_first);
-        for (int i = 0; i < count; i++)
-            copies[i] = *order[i];
+    struct alarm_brief *briefs = arena_alloc(arena, (size_t)count, sizeof *briefs);
+    for (int i = 0; briefs && i < count; i++) {
+        const struct alarm *alarm = machine_at(alarms->machine, i);
+        briefs[i] = (struct alarm_brief) { alarm->subject, alarm->service, alarm->org,
+                                           alarm->grade,   alarm->state,   alarm->hold };
     }
     (void)pthread_mutex_unlock(&alarms->machine_lock);
-    if (!copies || !order)
+    if (!briefs)
         return err_nomem(err);
-    *out = copies;
+    *out = briefs;
     *out_count = count;
     return ERR_OK;
 }

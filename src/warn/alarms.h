@@ -71,9 +71,21 @@ MUST_CHECK enum err_code alarms_ack(struct alarms *alarms, int64_t id, int64_t u
 MUST_CHECK enum err_code alarms_finish(struct alarms *alarms, int64_t id, int64_t user, struct str text,
                                        struct err *err);
 
-/* Copies of all live alarms, newest first, into the arena.  ERR_NOMEM. */
-MUST_CHECK enum err_code alarms_live(struct alarms *alarms, struct arena *arena, const struct alarm **out,
-                                     int *out_count, struct err *err);
+/* Live alarms that pass, newest first, at most filter->limit; "live" or "" is any state.  Copies in the
+ * arena.  ERR_NOMEM. */
+struct alarm_row_filter;
+MUST_CHECK enum err_code alarms_page(struct alarms *alarms, const struct alarm_row_filter *filter,
+                                     struct arena *arena, const struct alarm **out, int *out_count,
+                                     struct err *err);
+/* All live alarms without their texts, in no order: for counting.  In the arena.  ERR_NOMEM. */
+struct alarm_brief {
+    int64_t subject, service, org;
+    int grade;
+    enum alarm_state state;
+    enum alarm_hold hold;
+};
+MUST_CHECK enum err_code alarms_brief(struct alarms *alarms, struct arena *arena,
+                                      const struct alarm_brief **out, int *out_count, struct err *err);
 bool alarms_find(struct alarms *alarms, int64_t id, struct alarm *out);
 
 /* Waits until everything logged so far is in the tables and told; false after `timeout_ms`.  For the end of

@@ -111,13 +111,21 @@ static void settle(struct alarms *alarms)
     test_ok(alarms_settle(alarms, 10000), "settles");
 }
 
+static int page_of(struct alarms *alarms, struct arena *arena, struct alarm_row_filter filter,
+                   const struct alarm **out)
+{
+    int count = -1;
+    struct err err;
+    filter.limit = filter.limit ? filter.limit : 50;
+    teststore_ok(alarms_page(alarms, &filter, arena, out, &count, &err), &err, "lists");
+    return count;
+}
+
 static int64_t only_live(struct alarms *alarms)
 {
     struct arena *arena = arena_new(1 << 20);
     const struct alarm *live;
-    int count;
-    struct err err;
-    teststore_ok(alarms_live(alarms, arena, &live, &count, &err), &err, "lists");
+    const int count = page_of(alarms, arena, (struct alarm_row_filter) { 0 }, &live);
     test_ok(count == 1, "%d live", count);
     const int64_t id = live[0].id;
     arena_free(arena);
@@ -203,7 +211,6 @@ static void test_restart_puts_back_what_is_live(void **state)
 {
     (void)state;
     struct world world;
-    struct err err;
     init_world(&world);
     struct store *store = teststore_new();
     const char *dir = log_dir();
@@ -214,15 +221,54 @@ static void test_restart_puts_back_what_is_live(void **state)
     settle(alarms);
     struct arena *arena = arena_new(1 << 20);
     const struct alarm *live;
-    int count;
     alarms_close(alarms);
     alarms = open_alarms(&world, store, dir, NULL);
-    teststore_ok(alarms_live(alarms, arena, &live, &count, &err), &err, "lists");
+    const int count = page_of(alarms, arena, (struct alarm_row_filter) { 0 }, &live);
     test_ok(count == 2, "%d live after the restart", count);
     raise_key(alarms, "a", 1);
     settle(alarms);
     test_ok(strcmp(world.told, "raise:a raise:b clear:b ") == 0, "nobody is told again: %s", world.told);
     test_ok(rows_of(store).alarms == 2, "no double");
+    alarms_close(alarms);
+    arena_free(arena);
+    store_close(store);
+}
+
+static void test_pages(void **state)
+{
+    (void)state;
+    enum { ALARMS = 120 };
+    struct world world;
+    init_world(&world);
+    struct store *store = teststore_new();
+    struct alarms *alarms = open_alarms(&world, store, log_dir(), NULL);
+    struct arena *arena = arena_new(4 << 20);
+    const struct alarm *live;
+    for (int i = 0; i < ALARMS; i++) {
+        char key[16];
+        (void)snprintf(key, sizeof key, "k%d", i);
+        raise_key(alarms, key, 1 + i % 4);
+    }
+    clear_key(alarms, "k7");
+    settle(alarms);
+    struct alarm_row_filter filter = { .grade = 2, .limit = 7 };
+    int seen = 0, count;
+    for (int64_t last = INT64_MAX; (count = page_of(alarms, arena, filter, &live)); filter.after = last) {
+        for (int i = 0; i < count; i++, seen++) {
+            test_ok(live[i].grade == 2 && live[i].id < last, "newest first, of that grade");
+            last = live[i].id;
+        }
+    }
+    test_ok(seen == ALARMS / 4, "%d of that grade", seen);
+    count = page_of(alarms, arena, (struct alarm_row_filter) { .state = STR("cleared") }, &live);
+    test_ok(count == 1 && strstr(live[0].key, "k7"), "%d cleared", count);
+    const struct alarm_brief *briefs;
+    int grades[5] = { 0 };
+    struct err err;
+    teststore_ok(alarms_brief(alarms, arena, &briefs, &count, &err), &err, "counts");
+    for (int i = 0; i < count; i++)
+        grades[briefs[i].grade]++;
+    test_ok(count == ALARMS && grades[1] == ALARMS / 4 && grades[4] == ALARMS / 4, "%d in all", count);
     alarms_close(alarms);
     arena_free(arena);
     store_close(store);
@@ -387,5 +433,5 @@ static void test_records(void **state)
 }
 
 TEST_MAIN(TEST(test_records), TEST(test_from_signal_to_table), TEST(test_restart_puts_back_what_is_live),
-          TEST(test_alarms_go_on_without_sql), TEST(test_a_failing_teller_is_asked_again),
+          TEST(test_alarms_go_on_without_sql), TEST(test_a_failing_teller_is_asked_again), TEST(test_pages),
           TEST(test_full_disk), TEST(test_power_cuts))

@@ -113,19 +113,16 @@ struct scope_check {
     bool all;
 };
 
-static bool sees(struct request *req, const struct scope_check *check, const struct alarm *alarm)
+static bool sees(struct request *req, const struct scope_check *check, int64_t org, int64_t subject)
 {
     struct centre *centre = req->ctx;
     struct subject_info info;
     if (check->all)
         return true;
-    int64_t org = alarm->org;
-    if (!org && alarm->subject && subjects_get(centre->subjects, alarm->subject, &info))
+    if (!org && subject && subjects_get(centre->subjects, subject, &info))
         org = info.org;
     const struct str path = subjects_org_path(centre->subjects, org, req->arena);
-    const struct scope_row row = {
-        .org_id = org, .org_path = path, .subject_id = alarm->subject, .has_org = true
-    };
+    const struct scope_row row = { .org_id = org, .org_path = path, .subject_id = subject, .has_org = true };
     return org && principal_sees(check->who, STR("core.alarm.read"), &row);
 }
 
@@ -147,32 +144,29 @@ static enum err_code list_one(void *arg, const struct alarm *alarm, struct err *
     struct listing *listing = arg;
     listing->last = alarm->id;
     listing->seen++;
-    if (!sees(listing->req, &listing->check, alarm))
+    if (!sees(listing->req, &listing->check, alarm->org, alarm->subject))
         return ERR_OK;
     json_t *json = centre_alarm_json(listing->req->ctx, alarm, listing->req->lang);
     return json && json_array_append_new(listing->items, json) == 0 ? ERR_OK : err_nomem(err);
 }
 
-static bool live_matches(const struct alarm *alarm, const struct alarm_row_filter *filter)
-{
-    return (str_eq(filter->state, STR("live")) ||
-            str_eq(filter->state, str_from(alarm_state_name(alarm->state)))) &&
-           (!filter->grade || filter->grade == alarm->grade) &&
-           (!filter->subject || filter->subject == alarm->subject) &&
-           (!filter->service || filter->service == alarm->service) &&
-           (!filter->after || alarm->id < filter->after);
-}
-
-static enum err_code list_live(struct listing *listing, const struct alarm_row_filter *filter,
-                               struct err *err)
+/* Page by page of those that pass, until one is full of what the asker may see. */
+static enum err_code list_live(struct listing *listing, struct alarm_row_filter filter, struct err *err)
 {
     struct centre *centre = listing->req->ctx;
-    const struct alarm *live;
-    int count;
-    enum err_code rc = alarms_live(centre->alarms, listing->req->arena, &live, &count, err);
-    for (int i = 0; i < count && !rc && (int)json_array_size(listing->items) < listing->limit; i++)
-        if (live_matches(&live[i], filter))
+    const struct arena_mark mark = arena_mark(listing->req->arena);
+    enum err_code rc = ERR_OK;
+    bool more = true;
+    while (!rc && more && (int)json_array_size(listing->items) < listing->limit) {
+        const struct alarm *live;
+        int count = 0;
+        rc = alarms_page(centre->alarms, &filter, listing->req->arena, &live, &count, err);
+        for (int i = 0; i < count && !rc && (int)json_array_size(listing->items) < listing->limit; i++)
             rc = list_one(listing, &live[i], err);
+        filter.after = listing->last;
+        more = count == filter.limit;
+        arena_release(listing->req->arena, mark);
+    }
     if ((int)json_array_size(listing->items) < listing->limit)
         listing->seen = 0; /* the end */
     return rc;
@@ -233,7 +227,7 @@ static enum err_code alarms_list(struct request *req, struct reply *reply, struc
     const bool from_memory = str_eq(filter.state, STR("live")) || str_eq(filter.state, STR("open")) ||
                              str_eq(filter.state, STR("acked")) || str_eq(filter.state, STR("cleared"));
     if (from_memory)
-        rc = list_live(&listing, &filter, err);
+        rc = list_live(&listing, filter, err);
     else
         rc = store_read(centre->store, list_fn, &(struct list_read) { &listing, &filter }, err);
     if (rc) {
@@ -250,12 +244,12 @@ static enum err_code alarms_list(struct request *req, struct reply *reply, struc
 static enum err_code alarms_count(struct request *req, struct reply *reply, struct err *err)
 {
     struct centre *centre = req->ctx;
-    const struct alarm *live;
+    const struct alarm_brief *live;
     const struct scope_check check = scope_of(req);
     int count, states[ALARM_STATE__COUNT] = { 0 }, grades[5] = { 0 };
-    const enum err_code rc = alarms_live(centre->alarms, req->arena, &live, &count, err);
+    const enum err_code rc = alarms_brief(centre->alarms, req->arena, &live, &count, err);
     for (int i = 0; !rc && i < count; i++)
-        if (sees(req, &check, &live[i])) {
+        if (sees(req, &check, live[i].org, live[i].subject)) {
             states[live[i].state]++;
             if (live[i].state != ALARM_CLEARED)
                 grades[live[i].grade]++;
@@ -311,7 +305,7 @@ static enum err_code alarm_get(struct request *req, struct reply *reply, struct 
     enum err_code rc = request_path_id(req, "id", &read.id, err);
     if (!rc)
         rc = store_read(centre->store, one_fn, &read, err);
-    if (!rc && !sees(req, &check, &read.alarm))
+    if (!rc && !sees(req, &check, read.alarm.org, read.alarm.subject))
         rc = err_set(err, ERR_NOT_FOUND, "warn.no_alarm", ARG_END);
     json_t *json = rc ? NULL : centre_alarm_json(centre, &read.alarm, req->lang);
     if (!json) {
@@ -382,7 +376,7 @@ static enum err_code act_on(struct request *req, const char *action, int64_t id,
     const struct principal *who = req->who;
     const struct scope_check check = scope_of(req);
     struct alarm alarm;
-    if (!alarms_find(centre->alarms, id, &alarm) || !sees(req, &check, &alarm))
+    if (!alarms_find(centre->alarms, id, &alarm) || !sees(req, &check, alarm.org, alarm.subject))
         return err_set(err, ERR_NOT_FOUND, "warn.no_alarm", ARG_END);
     const enum err_code rc = action[0] == 'a' ? alarms_ack(centre->alarms, id, who->user_id, comment, err)
                                               : alarms_finish(centre->alarms, id, who->user_id, comment, err);

@@ -1,12 +1,15 @@
 /* machine.c - see machine.h
  *
  * Live alarms stand in one array of pointers; two open-addressing maps (by id, by key) lead to them.
- * `down` counts the alarms of each subject that are not over, so that asking whether a parent is down costs
- * nothing; set_state() keeps it.  A tick asks the graph only for what may have changed: alarms that opened a
- * moment ago when something was raised since, and alarms whose parent is up again. */
+ * `order` has them by id as well, for reading in order: ids ascend, so a new alarm goes to its end, and one
+ * that leaves only empties its place; what comes otherwise (restoring) makes it be built anew when it is
+ * read. `down` counts the alarms of each subject that are not over, so that asking whether a parent is down
+ * costs nothing; set_state() keeps it.  A tick asks the graph only for what may have changed: alarms that
+ * opened a moment ago when something was raised since, and alarms whose parent is up again. */
 #include "warn/machine.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 /* The whole life; an empty cell is an event that means nothing (or is refused) in that state. */
 static const struct {
@@ -44,6 +47,11 @@ struct down {
     int count;
 };
 
+struct place {
+    int64_t id;
+    struct alarm *alarm; /* NULL: it has left */
+};
+
 struct machine {
     struct ids *ids;
     struct machine_times times;
@@ -54,6 +62,9 @@ struct machine {
     struct down *down;           /* open addressing, as large as the maps: at most one subject an alarm */
     size_t down_size, down_used; /* slots taken, also by subjects that are up again */
     bool raised;                 /* since the last tick */
+    struct place *order;         /* as large as the maps */
+    int order_count, order_left; /* places in use; those that are empty */
+    bool ordered;                /* else `order` says nothing */
 };
 
 static const char *const STATES[ALARM_STATE__COUNT] = { "open", "acked", "cleared", "closed" };
@@ -107,6 +118,7 @@ struct machine *machine_new(struct ids *ids, const struct machine_times *times,
         machine->ids = ids;
         machine->times = times ? *times : MACHINE_TIMES;
         machine->hooks = *hooks;
+        machine->ordered = true;
     }
     return machine;
 }
@@ -121,7 +133,77 @@ void machine_free(struct machine *machine)
     mem_free(machine->by_id.slots);
     mem_free(machine->by_key.slots);
     mem_free(machine->down);
+    mem_free(machine->order);
     mem_free(machine);
+}
+
+/* ---- the order ---- */
+
+static void order_compact(struct machine *machine)
+{
+    int kept = 0;
+    for (int i = 0; i < machine->order_count; i++)
+        if (machine->order[i].alarm)
+            machine->order[kept++] = machine->order[i];
+    machine->order_count = kept;
+    machine->order_left = 0;
+}
+
+/* The first place whose id is not below this one. */
+static int order_find(const struct machine *machine, int64_t id)
+{
+    int low = 0, high = machine->order_count;
+    while (low < high) {
+        const int middle = low + (high - low) / 2;
+        if (machine->order[middle].id < id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static void order_add(struct machine *machine, struct alarm *alarm)
+{
+    if (machine->order_count && machine->order[machine->order_count - 1].id >= alarm->id)
+        machine->ordered = false;
+    if (!machine->ordered)
+        return;
+    if (machine->order_count == machine->size * 2)
+        order_compact(machine);
+    machine->order[machine->order_count++] = (struct place) { alarm->id, alarm };
+}
+
+static void order_remove(struct machine *machine, int64_t id)
+{
+    if (!machine->ordered)
+        return;
+    machine->order[order_find(machine, id)].alarm = NULL;
+    if (++machine->order_left > machine->count)
+        order_compact(machine);
+}
+
+static int by_place(const void *a, const void *b)
+{
+    const struct place *x = a, *y = b;
+    return (x->id > y->id) - (x->id < y->id);
+}
+
+const struct alarm *machine_below(struct machine *machine, int64_t id)
+{
+    if (!machine->ordered) {
+        for (int i = 0; i < machine->count; i++)
+            machine->order[i] = (struct place) { machine->items[i]->id, machine->items[i] };
+        if (machine->count)
+            qsort(machine->order, (size_t)machine->count, sizeof *machine->order, by_place);
+        machine->order_count = machine->count;
+        machine->order_left = 0;
+        machine->ordered = true;
+    }
+    int at = order_find(machine, id);
+    while (at > 0 && !machine->order[at - 1].alarm)
+        at--;
+    return at > 0 ? machine->order[at - 1].alarm : NULL;
 }
 
 /* ---- the two maps ---- */
@@ -210,7 +292,10 @@ static bool grow(struct machine *machine)
     if (items)
         machine->items = items;
     uint32_t *by_id = mem_alloc(map, sizeof *by_id), *by_key = mem_alloc(map, sizeof *by_key);
-    if (!items || !by_id || !by_key) {
+    struct place *order = by_id && by_key ? mem_realloc(machine->order, map * sizeof *order) : NULL;
+    if (order)
+        machine->order = order;
+    if (!items || !order) {
         mem_free(by_id);
         mem_free(by_key);
         return false;
@@ -260,6 +345,7 @@ static struct alarm *insert(struct machine *machine, int64_t id, struct str key)
     machine->items[machine->count++] = alarm;
     *slot_by_id(machine, id) = (uint32_t)machine->count;
     *slot_by_key(machine, key) = (uint32_t)machine->count;
+    order_add(machine, alarm);
     return alarm;
 }
 
@@ -267,6 +353,7 @@ static void take_out(struct machine *machine, int index)
 {
     struct alarm *alarm = machine->items[index];
     set_state(machine, alarm, ALARM_CLOSED, alarm->subject);
+    order_remove(machine, alarm->id);
     slot_remove(machine, &machine->by_id, slot_by_id(machine, alarm->id), true);
     slot_remove(machine, &machine->by_key, slot_by_key(machine, str_from(alarm->key)), false);
     const int last = --machine->count;
@@ -298,6 +385,7 @@ const struct alarm *machine_find(const struct machine *machine, int64_t id)
 enum err_code machine_restore(struct machine *machine, const struct alarm *alarm, struct err *err)
 {
     int index = index_by_id(machine, alarm->id);
+    machine->ordered = false;
     if (index < 0)
         index = index_by_key(machine, str_from(alarm->key)); /* an older alarm that was closed since */
     if (index >= 0)

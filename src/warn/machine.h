@@ -133,3 +133,6 @@ void machine_tick(struct machine *machine, int64_t now_ms);
 int machine_count(const struct machine *machine);
 const struct alarm *machine_at(const struct machine *machine, int i); /* in no order; valid until a change */
 const struct alarm *machine_find(const struct machine *machine, int64_t id);
+/* The newest one older than `id` (INT64_MAX: of all), or NULL: for reading in order, newest first.  Costs a
+ * search. */
+const struct alarm *machine_below(struct machine *machine, int64_t id);

@@ -259,6 +259,16 @@ static void test_bad_signals(void **state)
 }
 
 /* Random signals and acts on many alarms, against a plain array; the maps stay right. */
+/* Reading downwards meets each live alarm once. */
+static void check_order(struct machine *machine)
+{
+    int count = 0;
+    const struct alarm *alarm;
+    for (int64_t below = INT64_MAX; (alarm = machine_below(machine, below)); below = alarm->id, count++)
+        test_ok(alarm->id < below && machine_find(machine, alarm->id) == alarm, "in order");
+    test_ok(count == machine_count(machine), "%d read, %d live", count, machine_count(machine));
+}
+
 static void test_many_against_a_plain_array(void **state)
 {
     (void)state;
@@ -296,6 +306,12 @@ static void test_many_against_a_plain_array(void **state)
             const struct alarm *alarm = machine_at(machine, i);
             test_ok((int)alarm->state == plain[alarm->subject], "state of %d", (int)alarm->subject);
             test_ok(machine_find(machine, alarm->id) == alarm, "found by id");
+        }
+        check_order(machine);
+        if (round % 500 == 0 && live) { /* one comes back as it was */
+            const struct alarm same = *machine_at(machine, rand() % live);
+            test_ok(machine_restore(machine, &same, &err) == ERR_OK, "restored");
+            check_order(machine);
         }
     }
     machine_free(machine);
