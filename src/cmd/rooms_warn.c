@@ -128,6 +128,16 @@ static void on_people_news(void *arg, const struct bus_event *event)
 
 /* ---- what the alarms ask ---- */
 
+#define SETTLE_MS 500
+
+static void settle(void *ctx)
+{
+    const struct warn *warn = ctx;
+    for (int kind = 0; kind < ROUTING_KIND__COUNT; kind++)
+        if (warn->following[kind].follow)
+            follow_settle(warn->following[kind].follow, SETTLE_MS);
+}
+
 static int64_t window_of(void *ctx, int64_t subject, int64_t service, int64_t at_ms)
 {
     const struct warn *warn = ctx;
@@ -278,6 +288,7 @@ enum err_code warn_room_start(struct app *app, struct err *err)
                                           .ids = &app->ids,
                                           .clock = app->clock,
                                           .hooks = { .ctx = warn,
+                                                     .settle = settle,
                                                      .window = window_of,
                                                      .parent = parent_of,
                                                      .escalate_ms = escalate_of,

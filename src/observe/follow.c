@@ -8,6 +8,7 @@
 
 #define FOLLOW_ARENA ((size_t)64 << 20)
 #define NEWS_MAX 100000 /* more: everything is loaded anew */
+#define RETRY_MS 1000
 
 struct news {
     struct news *next;
@@ -24,7 +25,7 @@ struct follow {
     pthread_cond_t changed;
     struct news *first, **end;
     size_t count;
-    bool all, busy, stopping;
+    bool all, busy, away, stopping; /* away: the store could not be read just now */
 };
 
 static enum err_code each(void *arg, int64_t id, const json_t *record, struct err *err)
@@ -108,11 +109,22 @@ static bool handle(struct follow *follow, bool all, int64_t id)
     return rc == ERR_OK;
 }
 
+static struct timespec in_ms(int ms)
+{
+    struct timespec at;
+    (void)clock_gettime(CLOCK_REALTIME, &at);
+    at.tv_sec += ms / 1000;
+    at.tv_nsec += ms % 1000 * 1000000L;
+    if (at.tv_nsec >= 1000000000) {
+        at.tv_sec++;
+        at.tv_nsec -= 1000000000;
+    }
+    return at;
+}
+
 static void nap(struct follow *follow)
 {
-    struct timespec until;
-    (void)clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec++;
+    const struct timespec until = in_ms(RETRY_MS);
     while (!follow->stopping && pthread_cond_timedwait(&follow->changed, &follow->lock, &until) == 0)
         ;
 }
@@ -134,7 +146,9 @@ static void *run(void *arg)
         const bool done = handle(follow, all, news ? news->id : 0);
         (void)pthread_mutex_lock(&follow->lock);
         follow->busy = false;
+        follow->away = !done;
         if (!done) {
+            (void)pthread_cond_broadcast(&follow->changed);
             follow->all |= all;
             nap(follow);
         } else if (!all) {
@@ -202,10 +216,12 @@ void follow_close(struct follow *follow)
     mem_free(follow);
 }
 
-void follow_settle(struct follow *follow)
+void follow_settle(struct follow *follow, int timeout_ms)
 {
+    const struct timespec until = in_ms(timeout_ms);
     (void)pthread_mutex_lock(&follow->lock);
-    while ((follow->first || follow->all || follow->busy) && !follow->stopping)
-        (void)pthread_cond_wait(&follow->changed, &follow->lock);
+    while ((follow->first || follow->all || follow->busy) && !follow->away && !follow->stopping)
+        if (pthread_cond_timedwait(&follow->changed, &follow->lock, &until))
+            break;
     (void)pthread_mutex_unlock(&follow->lock);
 }

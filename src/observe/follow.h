@@ -25,5 +25,6 @@ MUST_CHECK enum err_code follow_open(const struct follow_config *config, struct 
                                      struct err *err);
 /* Accepts NULL. */
 void follow_close(struct follow *follow);
-/* Waits until what the bus has said so far was handed on; for tests and for answers that must show it. */
-void follow_settle(struct follow *follow);
+/* Waits until what the bus has said so far was handed on, so that what a person was told is saved counts from
+ * then on.  Not while the store is away, and `timeout_ms` at most.  Any thread. */
+void follow_settle(struct follow *follow, int timeout_ms);

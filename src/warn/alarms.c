@@ -184,9 +184,17 @@ static void apply_signal(struct alarms *alarms, const struct signal_node *node)
         log_err(&err, "alarm.raise", "%.*s", STR_ARG(node->signal.key));
 }
 
+static void settle(const struct alarms *alarms)
+{
+    if (alarms->config.hooks.settle)
+        alarms->config.hooks.settle(alarms->config.hooks.ctx);
+}
+
 static void apply(struct alarms *alarms, struct signal_node *node, bool tick)
 {
     int64_t signals = 0;
+    if (node)
+        settle(alarms);
     (void)pthread_mutex_lock(&alarms->machine_lock);
     while (node) {
         struct signal_node *next = node->next;
@@ -633,6 +641,7 @@ enum err_code alarms_signal(struct alarms *alarms, const struct alarm_signal *si
     if (!signal->key.len || signal->key.len > ALARM_KEY_MAX)
         return err_set(err, ERR_INVALID, "warn.key", ARG_INT("max", ALARM_KEY_MAX), ARG_END);
     enum err_code rc = ERR_OK;
+    settle(alarms);
     (void)pthread_mutex_lock(&alarms->machine_lock);
     if (clear)
         machine_clear(alarms->machine, signal->key, signal->value, signal->at_ms);

@@ -18,6 +18,9 @@ struct alarms;
 /* What alarms ask of those above and beside; all may be NULL but `told` needs a teller. */
 struct alarms_hooks {
     void *ctx;
+    /* Before signals are judged, without any lock held: lets windows and routes that were saved before be
+     * heard.  Must end soon, also while the store is away. */
+    void (*settle)(void *ctx);
     /* From memory, at once: see machine_hooks. */
     int64_t (*window)(void *ctx, int64_t subject, int64_t service, int64_t at_ms);
     int64_t (*parent)(void *ctx, int64_t subject, int64_t at_ms, bool (*down)(void *arg, int64_t subject),

@@ -142,7 +142,6 @@ with Server() as server:
     duty = admin.post('core/users', {'login': 'duty', 'name': 'd', 'org': org, 'email': 'duty@example.org'}).json
     route = admin.post('core/route', {'name': 'r', 'worst_grade': 1, 'least_grade': 1, 'person': duty['id'], 'channel': channel['id']})
     check('a route to a mailbox', route.status == 201, route)
-    time.sleep(1)  # routes are held in memory, which hears of the new one
     refuse.set()
 
     def signal(key):
@@ -166,6 +165,20 @@ with Server() as server:
     check('the other is dropped', admin.post(f"core/deadletters/{letters[1]['id']}/drop", {'consumer': 'notify'}).status == 204
           and within(5, lambda: not admin.get('core/deadletters').json['items']), admin.get('core/deadletters').json)
     check('no such letter: 404', admin.post('core/deadletters/17/drop', {'consumer': 'notify'}).status == 404)
+
+    # ---- what was saved counts for the alarm right behind it ----
+    day = 24 * 3600
+
+    def instant(seconds):
+        return time.strftime('%Y-%m-%dT%H:%M:%S+00:00', time.gmtime(time.time() + seconds))
+    held = []
+    for i in range(12):
+        service = admin.post('ops/service', {'name': f'held {i}', 'code': f'held-{i}'})
+        window = admin.post('ops/maintenance', {'name': f'w{i}', 'service': service.json.get('id'), 'begins': instant(-day), 'ends': instant(day)})
+        answer = admin.post('core/alarms/signal', {'key': f'held-{i}', 'grade': 2, 'title': f'held {i}', 'service': service.json.get('id')})
+        held.append((service.status, window.status, answer.status, within(5, lambda: [
+            a['hold'] for a in admin.get('core/alarms').json['items'] if a['title'] == f'held {i}'])))
+    check('alarms in a window that was just saved are held by it', all(h == (201, 201, answer.status, ['maintenance']) for h in held), held)
 
     # ---- the audit tells of all that ----
     def audit(query):
