@@ -1,6 +1,10 @@
 /* test.c - see test.h */
 #include "test.h"
 
+#include "base/clock.h"
+
+#include <errno.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 void test_setup(int argc, char **argv)
@@ -27,4 +31,27 @@ const char *test_shared(const char *path)
 {
     const char *full = below("../shared/", path);
     return access(full, R_OK) == 0 ? full : NULL;
+}
+
+void test_put(const char *root, const char *path, const char *text)
+{
+    char full[4096];
+    const size_t from = strlen(root) + 1;
+    const int len = snprintf(full, sizeof full, "%s/%s", root, path);
+    test_ok(len > 0 && (size_t)len < sizeof full, "%s is too long", path);
+    for (char *at = full + from; (at = strchr(at, '/')) != NULL; at++) {
+        *at = 0;
+        test_ok(!mkdir(full, 0700) || errno == EEXIST, "%s", full);
+        *at = '/';
+    }
+    FILE *file = fopen(full, "w");
+    test_ok(file && fputs(text, file) >= 0 && !fclose(file), "%s", full);
+}
+
+int64_t test_at(const char *text)
+{
+    int64_t ms = 0;
+    struct err err = { 0 };
+    test_ok(!clock_parse(str_from(text), &ms, &err), "%s", text);
+    return ms;
 }

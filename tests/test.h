@@ -37,3 +37,8 @@ void test_setup(int argc, char **argv);
  * when it is not there. */
 const char *test_file(const char *path);
 const char *test_shared(const char *path);
+
+/* Writes `text` to `path` below the folder `root`, and makes the folders in between. */
+void test_put(const char *root, const char *path, const char *text);
+/* The instant of an RFC 3339 text. */
+int64_t test_at(const char *text);

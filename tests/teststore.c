@@ -110,3 +110,35 @@ struct store *teststore_new(void)
 {
     return teststore_open(teststore_url(), true, NULL);
 }
+
+struct sql {
+    const char *text;
+    int64_t value;
+};
+
+static enum err_code exec_fn(struct tx *tx, void *arg, struct err *err)
+{
+    const struct sql *sql = arg;
+    return tx_exec(tx, sql->text, err);
+}
+
+static enum err_code number_fn(struct tx *tx, void *arg, struct err *err)
+{
+    struct sql *sql = arg;
+    return tx_query_i64(tx, sql->text, &sql->value, err);
+}
+
+void teststore_exec(struct store *store, const char *sql)
+{
+    struct sql one = { .text = sql };
+    struct err err = { 0 };
+    teststore_ok(store_write(store, exec_fn, &one, &err), &err, sql);
+}
+
+int64_t teststore_number(struct store *store, const char *sql)
+{
+    struct sql one = { sql, -1 };
+    struct err err = { 0 };
+    teststore_ok(store_read(store, number_fn, &one, &err), &err, sql);
+    return one.value;
+}

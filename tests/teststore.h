@@ -23,3 +23,7 @@ void teststore_pg_again(void);
 
 /* Prints the error's id and arguments and fails the test unless rc is ERR_OK. */
 void teststore_ok(enum err_code rc, const struct err *err, const char *what);
+
+/* Runs statements, or reads one number, in a transaction of its own; a failure fails the test. */
+void teststore_exec(struct store *store, const char *sql);
+int64_t teststore_number(struct store *store, const char *sql);

@@ -15,7 +15,7 @@ ROOMS = ["base", "crypto", "store", "feel", "dmn", "net", "platform", "subject",
          "handle", "learn", "hub", "app", "cmd"]
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 # What a unit test may include besides the house: the test helpers.
-TEST_ONLY = {"test.h", "teststore.h"}
+TEST_ONLY = {"test.h", "teststore.h", "rig.h"}
 
 
 def floor(path):
@@ -50,7 +50,7 @@ def offences(src):
             elif kind == "<":
                 if (src / name).is_file() or (file.parent / name).is_file():
                     yield here, number, f"<{name}> is ours: write it with quotes, from src/"
-            elif here.endswith("_test.c") and name in TEST_ONLY:
+            elif here.endswith(("_test.c", "_test.h")) and name in TEST_ONLY:
                 continue
             elif not (src / name).is_file():
                 yield here, number, f'"{name}" is no file below src/: includes are written from there'
