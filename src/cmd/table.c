@@ -79,6 +79,21 @@ static enum err_code op_import(struct app *app, const json_t *args, json_t **out
     return *out ? ERR_OK : err_nomem(err);
 }
 
+/* An absent one is now, when the other is there. */
+static enum err_code read_window(const struct app *app, const json_t *args, const struct entity_type *type,
+                                 struct fact_window *out, struct entity_call *call, struct err *err)
+{
+    const struct str as_of = str_from(text_of(args, "as_of")), known = str_from(text_of(args, "known_until"));
+    if (!as_of.len && !known.len)
+        return ERR_OK;
+    if (type->kind != TYPE_FACT)
+        return err_set(err, ERR_INVALID, "entity.no_facts", ARG_STR("type", type->full), ARG_END);
+    out->as_of = out->known_until = clock_now(app->clock);
+    call->facts = out;
+    const enum err_code rc = as_of.len ? clock_parse(as_of, &out->as_of, err) : ERR_OK;
+    return rc || !known.len ? rc : clock_parse(known, &out->known_until, err);
+}
+
 static enum err_code op_export(struct app *app, const json_t *args, json_t **out, struct err *err)
 {
     AUTO(arena_free_auto) struct arena *arena = arena_new((size_t)256 << 20);
@@ -89,6 +104,9 @@ static enum err_code op_export(struct app *app, const json_t *args, json_t **out
     enum err_code rc = table_call(app, args, arena, &call, &type, err);
     if (!rc && !table_format_read(str_from(text_of(args, "format")), &format))
         rc = err_set(err, ERR_INVALID, "entity.format", ARG_TEXT("want", "csv, xlsx, json"), ARG_END);
+    struct fact_window facts;
+    if (!rc)
+        rc = read_window(app, args, type, &facts, &call, err);
     const struct entity_list list = { .filter = str_from(text_of(args, "filter")), .limit = 1 };
     if (!rc)
         rc = entity_export(&call, type, &list, format, text_of(args, "path"), false, &rows, err);
@@ -239,11 +257,13 @@ static enum err_code whole_path(const char *name, char *out, size_t size, struct
 
 int cmd_export(struct cmd *cmd, int argc, char **argv)
 {
-    const char *words[2] = { NULL, NULL }, *filter = "", *format = "csv";
+    const char *words[2] = { NULL, NULL }, *filter = "", *format = "csv", *as_of = "", *known = "";
     char path[PATH_MAX * 2];
     int count = 0, exit_status = CMD_OK;
     const struct cmd_option options[] = { { .name = "--filter", .text = &filter },
                                           { .name = "--format", .text = &format },
+                                          { .name = "--as-of", .text = &as_of },
+                                          { .name = "--known-until", .text = &known },
                                           { 0 } };
     if (!cmd_options(cmd, argc, argv, options, words, 2, &count, &exit_status))
         return exit_status;
@@ -258,8 +278,9 @@ int cmd_export(struct cmd *cmd, int argc, char **argv)
                                 : whole_path(words[1], path, sizeof path, &err);
     if (!rc)
         rc = ask(cmd, &TABLE_OPS[1],
-                 json_pack("{s:s, s:s, s:s, s:s, s:b}", "type", words[0], "path", path, "filter", filter,
-                           "format", format, "english", cmd->lang == LANG_EN),
+                 json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:b}", "type", words[0], "path", path, "filter",
+                           filter, "format", format, "as_of", as_of, "known_until", known, "english",
+                           cmd->lang == LANG_EN),
                  arena, &out, &err);
     if (!rc && stream)
         rc = copy_file(path, stdout, false, &err);

@@ -76,6 +76,9 @@ struct str request_query(const struct request *req, const char *name);
 /* As a number within [least, most]: `otherwise` when absent, ERR_INVALID with pointer "/?name" else. */
 MUST_CHECK enum err_code request_query_i64(const struct request *req, const char *name, int64_t least,
                                            int64_t most, int64_t otherwise, int64_t *out, struct err *err);
+/* As an instant, RFC 3339 with offset: `otherwise` when absent or empty, ERR_INVALID with pointer else. */
+MUST_CHECK enum err_code request_query_instant(const struct request *req, const char *name, int64_t otherwise,
+                                               int64_t *out, struct err *err);
 /* Calls `each` for all query parameters in order, also those without value (text then is empty). */
 void request_query_each(const struct request *req, void (*each)(void *arg, struct str name, struct str text),
                         void *arg);

@@ -62,6 +62,21 @@ enum err_code request_query_i64(const struct request *req, const char *name, int
     return ERR_OK;
 }
 
+enum err_code request_query_instant(const struct request *req, const char *name, int64_t otherwise,
+                                    int64_t *out, struct err *err)
+{
+    const struct str text = request_query(req, name);
+    char pointer[80];
+    if (!text.len) {
+        *out = otherwise;
+        return ERR_OK;
+    }
+    if (!clock_parse(text, out, err))
+        return ERR_OK;
+    const int len = snprintf(pointer, sizeof pointer, "/?%.70s", name);
+    return err_pointer(err, (struct str) { pointer, (size_t)len });
+}
+
 struct each_query {
     void (*each)(void *arg, struct str name, struct str text);
     void *arg;

@@ -180,13 +180,7 @@ static enum err_code query_instant(struct request *req, const char *name, int64_
                                    struct err *err)
 {
     const struct str text = request_query(req, name);
-    char pointer[40];
-    *out = absent;
-    if (!text.ptr || text.len == 0 || str_i64(text, out))
-        return ERR_OK;
-    const enum err_code rc = clock_parse(text, out, err);
-    (void)snprintf(pointer, sizeof pointer, "/?%s", name);
-    return rc ? err_pointer(err, str_from(pointer)) : ERR_OK;
+    return str_i64(text, out) ? ERR_OK : request_query_instant(req, name, absent, out, err);
 }
 
 /* "60", "60s", "5m", "1h", "1d" -> milliseconds; 0 when it is none of these. */

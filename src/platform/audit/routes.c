@@ -70,14 +70,6 @@ static enum err_code find_fn(struct tx *tx, void *arg, struct err *err)
     return rc;
 }
 
-static enum err_code query_instant(const struct request *req, const char *name, int64_t otherwise,
-                                   int64_t *out, struct err *err)
-{
-    const struct str text = request_query(req, name);
-    *out = otherwise;
-    return text.len ? clock_parse(text, out, err) : ERR_OK;
-}
-
 static enum err_code audit_get(struct request *req, struct reply *reply, struct err *err)
 {
     const struct audit_routes *ctx = req->ctx;
@@ -87,8 +79,8 @@ static enum err_code audit_get(struct request *req, struct reply *reply, struct 
     if (request_query_i64(req, "limit", 1, LIMIT_MAX, LIMIT_DEFAULT, &find.limit, err) ||
         request_query_i64(req, "after", 1, INT64_MAX, INT64_MAX, &find.before, err) ||
         request_query_i64(req, "object_id", 0, INT64_MAX, 0, &find.object_id, err) ||
-        query_instant(req, "from", 0, &find.from_ms, err) ||
-        query_instant(req, "to", INT64_MAX, &find.to_ms, err))
+        request_query_instant(req, "from", 0, &find.from_ms, err) ||
+        request_query_instant(req, "to", INT64_MAX, &find.to_ms, err))
         return err->code;
     if (user.len && !str_i64(user, &find.user_id))
         find.user = user; /* a login name */

@@ -213,6 +213,15 @@ static void set_body(json_t *op, const char *schema)
                                   content(reference("#/components/schemas/", schema))));
 }
 
+/* Which facts: of a list and of one. */
+static void add_window(json_t *parameters)
+{
+    json_array_append_new(parameters, parameter("as_of", "query", false, "string",
+                                                "instant: only facts that had happened by then"));
+    json_array_append_new(parameters, parameter("known_until", "query", false, "string",
+                                                "instant: as it was known then, without what was corrected"));
+}
+
 static void add_paths(json_t *paths, const struct entity_type *type, enum lang lang)
 {
     char path[140], one[160];
@@ -234,6 +243,8 @@ static void add_paths(json_t *paths, const struct entity_type *type, enum lang l
     json_array_append_new(parameters, parameter("limit", "query", false, "integer", "1 to 200"));
     json_array_append_new(parameters, parameter("count", "query", false, "integer", "1: only count"));
     json_array_append_new(parameters, parameter("labels", "query", false, "integer", "1: with _labels"));
+    if (type->kind == TYPE_FACT)
+        add_window(parameters);
     json_object_set_new(list, "parameters", parameters);
     json_t *create = operation(type, "create", lang, "201", reference("#/components/schemas/", full));
     json_object_set_new(create, "parameters",
@@ -244,7 +255,11 @@ static void add_paths(json_t *paths, const struct entity_type *type, enum lang l
     json_t *many = json_pack("{s:o, s:o}", "get", list, "post", create);
     json_t *single =
         json_pack("{s:[o], s:o}", "parameters", parameter("id", "path", true, "string", "id"), "get", get);
-    if (type->kind != TYPE_FACT) {
+    if (type->kind == TYPE_FACT) {
+        json_t *window = json_array();
+        add_window(window);
+        json_object_set_new(get, "parameters", window);
+    } else {
         json_t *match = parameter("If-Match", "header", true, "string", "\"version\"");
         json_t *update = operation(type, "update", lang, "200", reference("#/components/schemas/", full));
         json_t *body = content(json_pack("{s:s}", "type", "object"));

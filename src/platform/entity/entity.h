@@ -75,17 +75,25 @@ MUST_CHECK enum err_code entity_reseal(struct entity *entity, const struct entit
 MUST_CHECK enum err_code entity_load_data(struct entity *entity, bool demo, struct findings *findings,
                                           struct err *err);
 
+/* The facts that hold at two instants: those that had happened by `as_of` and were known by `known_until`,
+ * without those that a fact known by then corrects.  The same instants give the same facts for ever, since
+ * facts are only added (one taken over with an earlier `known_at` belongs to what was known then). */
+struct fact_window {
+    int64_t as_of, known_until;
+};
+
 /* Who does it, and where answers live. */
 struct entity_call {
     struct entity *entity;
     const struct principal *who; /* NULL = the engine itself: no scope, no permission asked, not masked */
     enum lang lang;
     struct arena *arena;
-    struct findings *findings;     /* every fault of a record, with pointers; NULL = only the first, in err */
-    bool labels;                   /* answers carry "_labels": titles of codes and references */
-    bool quiet;                    /* no event for each record (large imports) */
-    struct str remote, request_id; /* for the audit; may be empty */
-    struct bulk *bulk;             /* of an import; NULL for everybody else */
+    struct findings *findings; /* every fault of a record, with pointers; NULL = only the first, in err */
+    bool labels;               /* answers carry "_labels": titles of codes and references */
+    const struct fact_window *facts; /* of types of kind fact; NULL = every fact, corrected ones too */
+    bool quiet;                      /* no event for each record (large imports) */
+    struct str remote, request_id;   /* for the audit; may be empty */
+    struct bulk *bulk;               /* of an import; NULL for everybody else */
 };
 
 /* Creates a record within `tx`.  `fields` is borrowed.

@@ -223,6 +223,10 @@ MUST_CHECK enum err_code filter_add(const struct entity_call *call, struct tx *t
                                     const struct entity_type *type, struct str filter, struct sql *sql,
                                     struct err *err);
 
+/* fact_sql.c: appends " AND ..." for the window of the call; nothing where there is none. */
+bool facts_limited(const struct entity_call *call, const struct entity_type *type);
+void facts_sql(const struct entity_call *call, const struct entity_type *type, struct sql *sql);
+
 /* list_sql.c: FROM, WHERE and ORDER BY of a list without its pages, behind "SELECT columns". */
 MUST_CHECK enum err_code list_rest_sql(const struct entity_call *call, struct tx *tx,
                                        const struct entity_type *type, const struct entity_list *list,

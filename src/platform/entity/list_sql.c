@@ -294,6 +294,8 @@ static enum err_code add_conditions(const struct listing *l, struct sql *sql, st
     enum err_code rc =
         check ? scope_check_sql(l->call, l->type, "read", walks_with_org(l) ? "w." : "t.", sql, err)
               : scope_sql(l->call, l->type, "read", sql, err);
+    if (!rc)
+        facts_sql(l->call, l->type, sql);
     if (!rc && l->list->filter.len)
         rc = filter_add(l->call, l->tx, l->type, l->list->filter, sql, err);
     if (!rc && l->list->also)
@@ -495,7 +497,8 @@ static enum err_code add_rows(const struct listing *l, enum phase phase, int roo
 
 static bool limited(const struct listing *l)
 {
-    return l->list->filter.len || l->list->where || !scope_is_all(l->call, l->type, "read");
+    return l->list->filter.len || l->list->where || facts_limited(l->call, l->type) ||
+           !scope_is_all(l->call, l->type, "read");
 }
 
 static bool filter_names(const struct listing *l, int field)
@@ -738,6 +741,7 @@ enum err_code entity_get_json(const struct entity_call *call, struct tx *tx, con
     add_from(&l, sql);
     sql_add(sql, " AND t.\"id\" = ");
     sql_i64(sql, id);
+    facts_sql(call, type, sql);
     enum err_code rc = scope_sql(call, type, "read", sql, err);
     if (!rc)
         rc = sql_prepare(sql, tx, &stmt, err);

@@ -19,6 +19,7 @@ struct work {
     struct entity_call call;
     const struct entity_type *type;
     struct entity_list list;
+    struct fact_window facts;
     int64_t id, version;
     const json_t *json;
     struct buf *out;
@@ -62,6 +63,25 @@ static enum err_code work_begin(struct request *req, struct work *work, struct e
     if (!work->type)
         return err_set(err, ERR_NOT_FOUND, "entity.no_type", ARG_TEXT("type", full), ARG_END);
     return entity_call_of(routes, req, &work->call, err);
+}
+
+/* ?as_of=INSTANT&known_until=INSTANT: the facts that held then; the one that is absent is now. */
+static enum err_code read_window(struct request *req, struct work *work, struct err *err)
+{
+    const struct entity_routes *routes = req->ctx;
+    const char *given = request_query(req, "as_of").len         ? "/?as_of"
+                        : request_query(req, "known_until").len ? "/?known_until"
+                                                                : NULL;
+    if (!given)
+        return ERR_OK;
+    if (work->type->kind != TYPE_FACT) {
+        (void)err_set(err, ERR_INVALID, "entity.no_facts", ARG_STR("type", work->type->full), ARG_END);
+        return err_pointer(err, str_from(given));
+    }
+    const int64_t now = clock_now(routes->entity->config.clock);
+    const enum err_code rc = request_query_instant(req, "as_of", now, &work->facts.as_of, err);
+    work->call.facts = &work->facts;
+    return rc ? rc : request_query_instant(req, "known_until", now, &work->facts.known_until, err);
 }
 
 /* All faults of a record become errors[] of the problem. */
@@ -148,6 +168,8 @@ static enum err_code records_list(struct request *req, struct reply *reply, stru
         rc = request_query_i64(req, "limit", 1, ENTITY_PAGE_MAX, 50, &limit, err);
     if (!rc)
         rc = request_query_i64(req, "count", 0, 1, 0, &count, err);
+    if (!rc)
+        rc = read_window(req, &work, err);
     if (rc)
         return rc;
     work.list = (struct entity_list) { .filter = request_query(req, "filter"),
@@ -248,6 +270,8 @@ static enum err_code record_get(struct request *req, struct reply *reply, struct
     enum err_code rc = work_begin(req, &work, err);
     if (!rc)
         rc = request_path_id(req, "id", &work.id, err);
+    if (!rc)
+        rc = read_window(req, &work, err);
     if (!rc)
         rc = tell_reveal(req, &work, err);
     if (!rc)
@@ -459,6 +483,8 @@ static enum err_code records_export(struct request *req, struct reply *reply, st
         (void)err_set(err, ERR_INVALID, "entity.format", ARG_TEXT("want", "csv, xlsx, json"), ARG_END);
         return err_pointer(err, STR("/?format"));
     }
+    if (!rc)
+        rc = read_window(req, &work, err);
     if (rc)
         return rc;
     work.list = (struct entity_list) { .filter = request_query(req, "filter"),

@@ -277,6 +277,7 @@ enum err_code entity_rows_sql(const struct entity_call *call, const struct entit
     sql_add(sql, " FROM \"");
     sql_str(sql, type->table);
     sql_add(sql, "\" t WHERE 1 = 1");
+    facts_sql(call, type, sql);
     const enum err_code rc = scope_sql(call, type, "read", sql, err);
     sql_add(sql, ")");
     return rc;

@@ -57,7 +57,9 @@ typedef struct str (*query_param_fn)(void *arg, const char *name);
 
 /* Runs it on the transaction's snapshot for the caller of `call` and appends
  *     {"columns":[{"name","kind","title"}],"items":[{...}],"more":false}
- * `:now`, `:today` and `:me` are always there.
+ * `:now`, `:today`, `:me`, `:as_of` and `:known_until` are always there.  Types of kind fact hold the facts
+ * that had happened by `as_of` and were known by `known_until`, corrected ones left out (`-- facts all`:
+ * every fact); both are now unless they are given, and a given `as_of` is what `:now` and `:today` tell.
  * ERR_INVALID  a parameter is missing or of the wrong kind ("/?name").   ERR_FORBIDDEN.   ERR_TIMEOUT. */
 MUST_CHECK enum err_code query_run(const struct queries *queries, const struct query *query,
                                    const struct entity_call *call, struct tx *tx, query_param_fn param,

@@ -14,7 +14,8 @@
 
 #define QUERY_BYTES_MAX ((size_t)64 << 20)
 #define PIECES_MAX 400
-#define MIRROR "m$" /* no name of a pack holds a dollar */
+#define READY_PARAMS 5 /* now, today, me, as_of, known_until */
+#define MIRROR "m$"    /* no name of a pack holds a dollar */
 
 enum piece_kind { PIECE_TEXT, PIECE_TYPE, PIECE_SUBJECTS, PIECE_CASES, PIECE_ENGINE, PIECE_PARAM };
 
@@ -43,7 +44,7 @@ struct query {
     const struct pack *pack;
     const struct pack_file *file;
     struct str title[LANG__COUNT];
-    struct param params[QUERY_PARAMS_MAX + 3];
+    struct param params[QUERY_PARAMS_MAX + READY_PARAMS];
     int params_count;
     struct column columns[QUERY_COLUMNS_MAX]; /* described in the head */
     int columns_count;
@@ -52,6 +53,7 @@ struct query {
     struct piece *pieces;
     int pieces_count;
     int limit;
+    bool all_facts; /* corrected ones too, whenever known */
 };
 
 struct queries {
@@ -135,7 +137,7 @@ static void head_param(struct loading *l, size_t at, struct str rest)
     const int read = kind_named(kind);
     if (!pack_name_ok(name) || read < 0 || (need.len && !str_eq(need, STR("required"))))
         fault(l, at, "query.param", STR("-- param NAME KIND [required]"));
-    else if (l->query->params_count == QUERY_PARAMS_MAX + 3 ||
+    else if (l->query->params_count == QUERY_PARAMS_MAX + READY_PARAMS ||
              !add_param(l->query, name, (enum query_kind)read, need.len > 0))
         fault(l, at, "query.param", name);
 }
@@ -178,6 +180,10 @@ static void head_line(struct loading *l, size_t at, struct str line)
             fault(l, at, "query.param", STR("-- limit 1..10000"));
         else
             l->query->limit = (int)number;
+    } else if (str_eq(word, STR("facts"))) {
+        l->query->all_facts = str_eq(str_trim(rest), STR("all"));
+        if (!l->query->all_facts)
+            fault(l, at, "query.param", STR("-- facts all"));
     }
 }
 
@@ -201,6 +207,8 @@ static size_t read_head(struct loading *l, struct str text)
     (void)add_param(l->query, STR("now"), QUERY_INSTANT, false);
     (void)add_param(l->query, STR("today"), QUERY_DATE, false);
     (void)add_param(l->query, STR("me"), QUERY_REFERENCE, false);
+    (void)add_param(l->query, STR("as_of"), QUERY_INSTANT, false);
+    (void)add_param(l->query, STR("known_until"), QUERY_INSTANT, false);
     return at;
 }
 
@@ -597,28 +605,42 @@ static bool read_param(const struct param *param, struct str text, struct sql_ar
     return text.len && !*end && isfinite(out->f64);
 }
 
-static void ready_param(const struct entity_call *call, int64_t now, const struct param *param,
-                        struct sql_arg *out)
+static void ready_param(const struct entity_call *call, const struct fact_window *facts,
+                        const struct param *param, struct sql_arg *out)
 {
     char day[DAY_TEXT_SIZE];
-    if (str_eq(param->name, STR("now"))) {
-        *out = (struct sql_arg) { .kind = SQL_I64, .i64 = now };
+    if (str_eq(param->name, STR("now")) || str_eq(param->name, STR("as_of"))) {
+        *out = (struct sql_arg) { .kind = SQL_I64, .i64 = facts->as_of };
+    } else if (str_eq(param->name, STR("known_until"))) {
+        *out = (struct sql_arg) { .kind = SQL_I64, .i64 = facts->known_until };
     } else if (str_eq(param->name, STR("me"))) {
         *out = (struct sql_arg) { .kind = SQL_I64, .i64 = call->who ? call->who->user_id : 0 };
     } else if (str_eq(param->name, STR("today"))) {
-        day_text(zone_day(entity_zone(call->entity), now), day);
+        day_text(zone_day(entity_zone(call->entity), facts->as_of), day);
         *out = (struct sql_arg) { .kind = SQL_TEXT, .text = arena_str(call->arena, str_from(day)) };
     }
 }
 
-static enum err_code read_params(const struct query *query, const struct entity_call *call, int64_t now,
-                                 query_param_fn param, void *arg, struct sql_arg *out, struct err *err)
+static enum err_code instant_param(query_param_fn param, void *arg, const char *name, int64_t *out,
+                                   struct err *err)
+{
+    char pointer[PACK_NAME_MAX + 4];
+    const struct str text = param ? param(arg, name) : (struct str) { 0 };
+    if (!text.len || !clock_parse(text, out, err))
+        return ERR_OK;
+    (void)snprintf(pointer, sizeof pointer, "/?%s", name);
+    return err_pointer(err, str_from(pointer));
+}
+
+static enum err_code read_params(const struct query *query, const struct entity_call *call,
+                                 const struct fact_window *facts, query_param_fn param, void *arg,
+                                 struct sql_arg *out, struct err *err)
 {
     for (int i = 0; i < query->params_count; i++) {
         const struct param *one = &query->params[i];
         char pointer[PACK_NAME_MAX + 4], name[PACK_NAME_MAX + 1];
         out[i] = (struct sql_arg) { .kind = SQL_NULL };
-        ready_param(call, now, one, &out[i]);
+        ready_param(call, facts, one, &out[i]);
         (void)snprintf(name, sizeof name, "%.*s", STR_ARG(one->name));
         (void)snprintf(pointer, sizeof pointer, "/?%s", name);
         const struct str text = param ? param(arg, name) : (struct str) { 0 };
@@ -778,7 +800,7 @@ enum err_code query_run(const struct queries *queries, const struct query *query
     (void)queries;
     AUTO(sql_free_auto) struct sql *sql = sql_new();
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    struct sql_arg values[QUERY_PARAMS_MAX + 3];
+    struct sql_arg values[QUERY_PARAMS_MAX + READY_PARAMS];
     int rows = 0;
     bool more = false;
     if (!sql)
@@ -787,9 +809,17 @@ enum err_code query_run(const struct queries *queries, const struct query *query
         !principal_may(call->who, query->permission))
         return err_set(err, ERR_FORBIDDEN, "entity.forbidden", ARG_STR("permission", query->permission),
                        ARG_END);
-    enum err_code rc = read_params(query, call, tx_now_ms(tx), param, arg, values, err);
+    /* what is asked for an instant again answers the same: `now` is that instant */
+    struct fact_window facts = { .as_of = tx_now_ms(tx), .known_until = tx_now_ms(tx) };
+    struct entity_call within = *call;
+    within.facts = query->all_facts ? NULL : &facts;
+    enum err_code rc = instant_param(param, arg, "as_of", &facts.as_of, err);
     if (!rc)
-        rc = add_pieces(query, call, values, sql, err);
+        rc = instant_param(param, arg, "known_until", &facts.known_until, err);
+    if (!rc)
+        rc = read_params(query, call, &facts, param, arg, values, err);
+    if (!rc)
+        rc = add_pieces(query, &within, values, sql, err);
     if (!rc)
         rc = sql_prepare(sql, tx, &stmt, err);
     if (rc)
