@@ -44,18 +44,12 @@ function open(): void {
     })
 }
 
-export function listen(topic: string, fn: Listener): () => void {
+export function onNews(topic: string, fn: Listener): void {
   const set = listeners.get(topic) ?? new Set()
   listeners.set(topic, set)
   set.add(fn)
   open()
-  return () => {
-    set.delete(fn)
-  }
-}
-
-export function onNews(topic: string, fn: Listener): void {
-  onBeforeUnmount(listen(topic, fn))
+  onBeforeUnmount(() => set.delete(fn))
 }
 
 export function stopNews(): void {

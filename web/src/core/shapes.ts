@@ -205,6 +205,10 @@ export function taskFrom(raw: Raw): Task {
   }
 }
 
+/* What runs out first comes first; without a deadline last. */
+export const byTimeLeft = (a: Task, b: Task): number => (toMs(a.due_at) ?? Infinity) - (toMs(b.due_at) ?? Infinity)
+export const caseLink = (task: Task): string => (task.case?.type ? `/r/${task.case.type.replace('.', '/')}/${task.case.id}` : '/tasks')
+
 export interface Piece {
   kind: string /* run pause ended ahead */
   from: number

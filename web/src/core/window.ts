@@ -65,7 +65,7 @@ export function useWindow(scroller: Ref<HTMLElement | null | undefined>, count: 
   function reveal(index: number, head = 32) {
     const box = scroller.value
     if (!box || index < 0) return
-    const from = offsets.value[index]! + 0
+    const from = offsets.value[index]!
     const to = offsets.value[index + 1]! + head
     if (from < box.scrollTop) box.scrollTop = from
     else if (to > box.scrollTop + box.clientHeight) box.scrollTop = to - box.clientHeight

@@ -3,15 +3,16 @@ import { ref, shallowRef, type Ref } from 'vue'
 import { get, type Params } from '@/core/api'
 import type { Row } from '@/core/types'
 
-interface Page {
-  items: Row[]
+interface Page<T> {
+  items: T[]
   next?: string | null
 }
 
-export interface List {
-  rows: Ref<Row[]>
+export interface List<T> {
+  rows: Ref<T[]>
   next: Ref<string | null>
   busy: Ref<boolean>
+  loaded: Ref<boolean> /* an answer came, good or bad */
   problem: Ref<unknown>
   count: Ref<string>
   load: (path: string, params: Params, counted?: boolean) => Promise<void>
@@ -19,10 +20,11 @@ export interface List {
   again: () => Promise<void>
 }
 
-export function useList(limit = 50): List {
-  const rows = shallowRef<Row[]>([])
+export function useList<T extends object = Row>(limit = 50): List<T> {
+  const rows = shallowRef<T[]>([])
   const next = ref<string | null>(null)
   const busy = ref(false)
+  const loaded = ref(false)
   const problem = shallowRef<unknown>(null)
   const count = ref('')
   let path = ''
@@ -34,7 +36,7 @@ export function useList(limit = 50): List {
     const { signal } = abort
     busy.value = true
     try {
-      const page = await get<Page>(path, { ...params, limit, after }, signal)
+      const page = await get<Page<T>>(path, { ...params, limit, after }, signal)
       if (signal.aborted) return
       rows.value = after ? [...rows.value, ...page.items] : page.items
       next.value = page.next ?? null
@@ -43,7 +45,10 @@ export function useList(limit = 50): List {
       if (signal.aborted) return
       problem.value = cause
     } finally {
-      if (!signal.aborted) busy.value = false
+      if (!signal.aborted) {
+        busy.value = false
+        loaded.value = true
+      }
     }
   }
 
@@ -66,6 +71,7 @@ export function useList(limit = 50): List {
     rows,
     next,
     busy,
+    loaded,
     problem,
     count,
     async load(newPath, newParams, withCount = true) {
