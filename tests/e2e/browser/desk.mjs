@@ -189,7 +189,7 @@ try {
   await page.keyboard.press('a')
   await page.waitForSelector('#ask-remark')
   await page.click('.el-dialog button.primary')
-  check('more than the server takes at once are acknowledged in turns', await until(async () => (await client.call('GET', 'core/alarms/count')).json.acked >= 1200, 20_000), (await client.call('GET', 'core/alarms/count')).json)
+  check('more than the server takes at once are acknowledged in turns', await until(async () => (await client.call('GET', 'core/alarms/count')).json.acked >= 1200, 60_000), (await client.call('GET', 'core/alarms/count')).json)
   await page.keyboard.press('j')
   check('j moves through the drawn rows', await until(async () => (await page.locator('tr.current').count()) === 1))
 
