@@ -174,11 +174,13 @@ static enum err_code count_fn(struct tx *tx, void *arg, struct err *err)
 
 static struct op op_of(struct rig *rig, const struct principal *who, const char *type, int64_t id)
 {
-    const struct op op = {
-        .call = { .entity = rig->entity, .who = who, .lang = LANG_EN, .arena = rig->arena },
-        .type = entity_type_find(rig->entity, type),
-        .id = id
-    };
+    const struct op op = { .call = { .entity = rig->entity,
+                                     .who = who,
+                                     .lang = LANG_EN,
+                                     .arena = rig->arena,
+                                     .labels = rig->labels },
+                           .type = entity_type_find(rig->entity, type),
+                           .id = id };
     test_ok(op.type, "no type %s", type);
     return op;
 }
@@ -229,13 +231,6 @@ json_t *rig_get(struct rig *rig, const struct principal *who, const char *type, 
     return store_read(rig->store, get_fn, &op, err) ? NULL : op.json;
 }
 
-json_t *rig_labelled(struct rig *rig, const char *type, int64_t id, struct err *err)
-{
-    struct op op = op_of(rig, NULL, type, id);
-    op.call.labels = true;
-    return store_read(rig->store, get_fn, &op, err) ? NULL : op.json;
-}
-
 json_t *rig_list(struct rig *rig, const struct principal *who, const char *type, struct entity_list what,
                  struct err *err)
 {
@@ -262,10 +257,10 @@ enum err_code rig_count(struct rig *rig, const struct principal *who, const char
     return rc;
 }
 
-enum err_code rig_import(struct rig *rig, const char *type, const char *csv, bool dry_run,
-                         struct table_import *out, struct err *err)
+enum err_code rig_import(struct rig *rig, const struct principal *who, const char *type, const char *csv,
+                         bool dry_run, struct table_import *out, struct err *err)
 {
-    struct op op = op_of(rig, NULL, type, 0);
+    struct op op = op_of(rig, who, type, 0);
     rig->findings.count = rig->findings.more = 0;
     op.call.findings = &rig->findings;
     *out = (struct table_import) { .text = str_from(csv), .dry_run = dry_run };

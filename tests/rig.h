@@ -22,6 +22,7 @@ struct rig {
     const char *zone;    /* of days; NULL: that of the entity engine */
     int node;            /* of the ids */
     bool live;           /* the machine's clock */
+    bool labels;         /* answers carry "_labels" */
     bool worded;         /* `words` are those of the product and of its packs, else empty */
 
     /* There after rig_begin(). */
@@ -64,15 +65,13 @@ MUST_CHECK enum err_code rig_delete(struct rig *rig, const struct principal *who
                                     int64_t id, int64_t version, struct err *err);
 /* The caller owns the answer; NULL: it failed. */
 json_t *rig_get(struct rig *rig, const struct principal *who, const char *type, int64_t id, struct err *err);
-/* The same with "_labels". */
-json_t *rig_labelled(struct rig *rig, const char *type, int64_t id, struct err *err);
 json_t *rig_list(struct rig *rig, const struct principal *who, const char *type, struct entity_list what,
                  struct err *err);
 MUST_CHECK enum err_code rig_count(struct rig *rig, const struct principal *who, const char *type,
                                    struct entity_list what, int64_t *out, bool *out_exact, struct err *err);
 /* A table of CSV; what is wrong with it is in `findings`. */
-MUST_CHECK enum err_code rig_import(struct rig *rig, const char *type, const char *csv, bool dry_run,
-                                    struct table_import *out, struct err *err);
+MUST_CHECK enum err_code rig_import(struct rig *rig, const struct principal *who, const char *type,
+                                    const char *csv, bool dry_run, struct table_import *out, struct err *err);
 
 /* Creates a record of that JSON, which must succeed; returns its id. */
 int64_t rig_add(struct rig *rig, const struct principal *who, const char *type, const char *format, ...)

@@ -1,177 +1,76 @@
 /* handle_test.c - cases as records of the packs core and ops: opened by people and alarms, with real limits.
  */
 #include "base/xml.h"
-#include "crypto/keyring.h"
 #include "handle/flow/case_sql.h"
 #include "handle/handle.h"
 #include "handle/inbox/inbox_sql.h"
 #include "handle/sla/office.h"
 #include "platform/bus/outbox.h"
 #include "platform/notify/notify.h"
-#include "platform/entity/entity.h"
-#include "platform/identity/principal.h"
+#include "rig.h"
 #include "test.h"
-#include "teststore.h"
 
 #define MINUTE INT64_C(60000)
 
 struct world {
-    struct store *store;
-    struct clock clock;
-    struct ids ids;
-    struct arena *arena;
-    struct words *words;
-    struct key_ring *keys;
-    struct packs *packs;
-    struct entity *entity;
+    struct rig rig;
     struct outbox *outbox;
     struct notify *notify;
     struct handle *handle;
     int64_t service, other;
 };
 
-static int64_t at(const char *text)
-{
-    int64_t ms = 0;
-    struct err err = { 0 };
-    test_ok(!clock_parse(str_from(text), &ms, &err), "%s", text);
-    return ms;
-}
-
-static enum err_code orgs_fn(struct tx *tx, void *arg, struct err *err)
-{
-    (void)arg;
-    return tx_exec(
-        tx,
-        "INSERT INTO org (id, path, code, name, version, created_at, created_by, updated_at, updated_by) "
-        "VALUES (1, '/1/', 'a', 'all', 1, 0, 0, 0, 0), (2, '/1/2/', 'b', 'left', 1, 0, 0, 0, 0), (3, "
-        "'/1/3/', 'c', 'right', 1, 0, 0, 0, 0);"
-        "INSERT INTO app_user (id, org_id, login, name, version, created_at, created_by, updated_at, "
-        "updated_by) VALUES (77, 2, 'li', 'Li', 1, 0, 0, 0, 0), (78, 3, 'wu', 'Wu', 1, 0, 0, 0, 0);",
-        err);
-}
-
-struct create {
-    struct world *world;
-    const char *type, *json;
-    const struct principal *who;
-    int64_t id;
-};
-
-static enum err_code create_fn(struct tx *tx, void *arg, struct err *err)
-{
-    struct create *create = arg;
-    const struct entity_call call = { .entity = create->world->entity,
-                                      .who = create->who,
-                                      .arena = tx_arena(tx) };
-    json_error_t at_error;
-    json_t *fields = json_loads(create->json, 0, &at_error);
-    test_ok(fields != NULL, "%s: %s", create->json, at_error.text);
-    const enum err_code rc = entity_create(&call, tx, entity_type_find(create->world->entity, create->type),
-                                           fields, &create->id, err);
-    json_decref(fields);
-    return rc;
-}
-
-static int64_t create(struct world *world, const struct principal *who, const char *type, const char *format,
-                      ...) PRINTF_LIKE(4, 5);
-
-static int64_t create(struct world *world, const struct principal *who, const char *type, const char *format,
-                      ...)
-{
-    char json[2000];
-    struct create one = { world, type, json, who, 0 };
-    struct err err = { 0 };
-    va_list args;
-    va_start(args, format);
-    (void)vsnprintf(json, sizeof(json), format, args);
-    va_end(args);
-    teststore_ok(store_write(world->store, create_fn, &one, &err), &err, json);
-    return one.id;
-}
-
 static void begin(struct world *world)
 {
-    static const char *dirs[1];
     struct err err = { 0 };
-    struct findings findings;
-    char path[300];
-    memset(world, 0, sizeof(*world));
+    *world =
+        (struct world) { .rig = { .shipped = "ops", .now = "2026-11-20T09:00:00+08:00", .worded = true } };
     xml_init();
-    static char packs_dir[500]; /* test_file() uses its buffer again */
-    (void)snprintf(packs_dir, sizeof(packs_dir), "%s", test_file("packs"));
-    dirs[0] = packs_dir;
-    world->arena = arena_new((size_t)256 << 20);
-    clock_test_init(&world->clock, at("2026-11-20T09:00:00+08:00"));
-    ids_init(&world->ids, &world->clock, 1);
-    world->words = words_new();
-    for (int lang = 0; lang < LANG__COUNT; lang++) {
-        struct buf text;
-        (void)snprintf(path, sizeof(path), "words/%s.json", lang_name((enum lang)lang));
-        buf_init(&text, 4 << 20);
-        test_ok(!buf_read_file(&text, test_file(path), &err) &&
-                    !words_add(world->words, (enum lang)lang, buf_get(&text), &err),
-                "%s", err.id);
-        buf_done(&text);
-    }
-    (void)snprintf(path, sizeof(path), "%s/handle-master", teststore_dir());
-    teststore_ok(key_ring_open(path, true, &world->keys, &err), &err, "keys");
-    world->store = teststore_open(teststore_url(), true, &world->clock);
-    teststore_ok(store_write(world->store, orgs_fn, NULL, &err), &err, "orgs");
-    test_ok(!findings_init(&findings, world->arena, &err), "findings");
-    const struct packs_config packs = { .dirs = dirs, .dirs_count = 1, .wanted = "ops" };
-    test_ok(!packs_load(&packs, &findings, &world->packs, &err), "%s", err.id);
-    test_ok(!packs_words_add(world->packs, world->words, &err), "words");
-    const struct entity_config config = { .store = world->store,
-                                          .packs = world->packs,
-                                          .ids = &world->ids,
-                                          .clock = &world->clock,
-                                          .words = world->words,
-                                          .keys = world->keys };
-    test_ok(!entity_open(&config, &findings, &world->entity, &err), "%s %s %s", err.id,
-            findings.items[0].args[0].text, findings.items[0].args[1].text);
-    test_ok(!entity_tables(world->entity, true, &findings, &err), "%s %s", err.id, err.args[0].text);
-    teststore_ok(outbox_new(world->store, &world->ids, NULL, STR("test"), &world->outbox, &err), &err,
+    rig_begin(&world->rig);
+    rig_people(&world->rig);
+    teststore_ok(outbox_new(world->rig.store, &world->rig.ids, NULL, STR("test"), &world->outbox, &err), &err,
                  "outbox");
-    const struct notify_config notify = { .store = world->store,
-                                          .ids = &world->ids,
+    const struct notify_config notify = { .store = world->rig.store,
+                                          .ids = &world->rig.ids,
                                           .outbox = world->outbox,
-                                          .words = world->words,
-                                          .clock = &world->clock };
+                                          .words = world->rig.words,
+                                          .clock = &world->rig.clock };
     teststore_ok(notify_new(&notify, &world->notify, &err), &err, "notify");
-    world->service = create(world, NULL, "ops.service",
-                            "{\"code\":\"s1\",\"name\":\"Portal\",\"general_table\":"
-                            "\"*business\",\"org\":\"2\"}");
-    world->other = create(world, NULL, "ops.service",
-                          "{\"code\":\"s2\",\"name\":\"Other\",\"org\":\"3\","
-                          "\"support_calendar\":\"5x8\"}");
-    (void)create(world, NULL, "ops.sla",
-                 "{\"code\":\"g1\",\"general_table\":\"*business\",\"level\":\"1\",\"calendar\":"
-                 "\"always\",\"respond_min\":10,\"restore_min\":60,\"report_min\":480}");
-    (void)create(world, NULL, "ops.sla",
-                 "{\"code\":\"g3\",\"general_table\":\"*business\",\"level\":\"3\",\"calendar\":"
-                 "\"always\",\"respond_min\":10,\"restore_min\":720}");
-    (void)create(world, NULL, "ops.sla",
-                 "{\"code\":\"o1\",\"service\":\"%lld\",\"level\":\"request\",\"calendar\":"
-                 "\"working\",\"contact_min\":480}",
-                 (long long)world->other);
-    (void)create(world, NULL, "ops.calendar",
-                 "{\"code\":\"5x8\",\"name\":\"office\",\"hours\":\"mon-fri 09:00-17:00\"}");
-    (void)create(world, NULL, "ops.calendar_day", "{\"day\":\"2026-11-23\",\"note\":\"nobody works\"}");
-    (void)create(world, NULL, "ops.calendar_day",
-                 "{\"day\":\"2026-11-24\",\"hours\":\"13:00-14:00 15:00-16:00\"}");
-    (void)create(world, NULL, "ops.calendar_day", "{\"day\":\"2026-11-25\",\"hours\":\"work\"}");
-    const struct handle_config handle = { .store = world->store,
-                                          .ids = &world->ids,
-                                          .clock = &world->clock,
-                                          .words = world->words,
-                                          .entity = world->entity,
-                                          .packs = world->packs,
+    world->service = rig_add(&world->rig, NULL, "ops.service",
+                             "{\"code\":\"s1\",\"name\":\"Portal\",\"general_table\":"
+                             "\"*business\",\"org\":\"2\"}");
+    world->other = rig_add(&world->rig, NULL, "ops.service",
+                           "{\"code\":\"s2\",\"name\":\"Other\",\"org\":\"3\","
+                           "\"support_calendar\":\"5x8\"}");
+    (void)rig_add(&world->rig, NULL, "ops.sla",
+                  "{\"code\":\"g1\",\"general_table\":\"*business\",\"level\":\"1\",\"calendar\":"
+                  "\"always\",\"respond_min\":10,\"restore_min\":60,\"report_min\":480}");
+    (void)rig_add(&world->rig, NULL, "ops.sla",
+                  "{\"code\":\"g3\",\"general_table\":\"*business\",\"level\":\"3\",\"calendar\":"
+                  "\"always\",\"respond_min\":10,\"restore_min\":720}");
+    (void)rig_add(&world->rig, NULL, "ops.sla",
+                  "{\"code\":\"o1\",\"service\":\"%lld\",\"level\":\"request\",\"calendar\":"
+                  "\"working\",\"contact_min\":480}",
+                  (long long)world->other);
+    (void)rig_add(&world->rig, NULL, "ops.calendar",
+                  "{\"code\":\"5x8\",\"name\":\"office\",\"hours\":\"mon-fri 09:00-17:00\"}");
+    (void)rig_add(&world->rig, NULL, "ops.calendar_day",
+                  "{\"day\":\"2026-11-23\",\"note\":\"nobody works\"}");
+    (void)rig_add(&world->rig, NULL, "ops.calendar_day",
+                  "{\"day\":\"2026-11-24\",\"hours\":\"13:00-14:00 15:00-16:00\"}");
+    (void)rig_add(&world->rig, NULL, "ops.calendar_day", "{\"day\":\"2026-11-25\",\"hours\":\"work\"}");
+    const struct handle_config handle = { .store = world->rig.store,
+                                          .ids = &world->rig.ids,
+                                          .clock = &world->rig.clock,
+                                          .words = world->rig.words,
+                                          .entity = world->rig.entity,
+                                          .packs = world->rig.packs,
                                           .outbox = world->outbox,
                                           .notify = world->notify,
                                           .alarm_type = STR("ops.ticket") };
-    const enum err_code rc = handle_new(&handle, &findings, &world->handle, &err);
-    test_ok(!rc, "%s %s: %s", err.id, err.args[0].text, findings.count ? findings.items[0].args[1].text : "");
+    const enum err_code rc = handle_new(&handle, &world->rig.findings, &world->handle, &err);
+    test_ok(!rc, "%s %s: %s", err.id, err.args[0].text,
+            world->rig.findings.count ? world->rig.findings.items[0].args[1].text : "");
 }
 
 static void end(struct world *world)
@@ -179,12 +78,7 @@ static void end(struct world *world)
     handle_free(world->handle);
     notify_free(world->notify);
     outbox_free(world->outbox);
-    entity_free(world->entity);
-    packs_free(world->packs);
-    store_close(world->store);
-    key_ring_free(world->keys);
-    words_free(world->words);
-    arena_free(world->arena);
+    rig_end(&world->rig);
 }
 
 struct look {
@@ -198,12 +92,10 @@ struct look {
 static enum err_code look_fn(struct tx *tx, void *arg, struct err *err)
 {
     struct look *look = arg;
-    const struct case_view view = { handle_room(look->world->handle),
-                                    look->who,
-                                    look->who ? look->who->user_id : 0,
-                                    look->world->words,
-                                    LANG_ZH,
-                                    tx_arena(tx) };
+    const struct case_view view = {
+        handle_room(look->world->handle), look->who, look->who ? look->who->user_id : 0,
+        look->world->rig.words,           LANG_ZH,   tx_arena(tx)
+    };
     struct task_row *tasks = NULL;
     int count = 0;
     enum err_code rc = case_json(&view, tx, look->id, &look->out, err);
@@ -224,7 +116,7 @@ static struct look look(struct world *world, const struct principal *who, int64_
 {
     struct look one = { .world = world, .id = id, .who = who };
     struct err err = { 0 };
-    teststore_ok(store_read(world->store, look_fn, &one, &err), &err, "look");
+    teststore_ok(store_read(world->rig.store, look_fn, &one, &err), &err, "look");
     return one;
 }
 
@@ -282,7 +174,7 @@ static void complete(struct world *world, const struct principal *who, int64_t i
     struct look one = look(world, who, id);
     struct step step = { world, who, one.open.id, action, opinion, fields };
     struct err err = { 0 };
-    teststore_ok(store_write(world->store, step_fn, &step, &err), &err, "complete");
+    teststore_ok(store_write(world->rig.store, step_fn, &step, &err), &err, "complete");
     look_done(&one);
 }
 
@@ -304,8 +196,8 @@ static void test_ticket(void **state)
     (void)state;
     begin(&world);
     const int64_t id =
-        create(&world, &LI, "ops.ticket", "{\"title\":\"site down\",\"service\":\"%lld\",\"level\":\"1\"}",
-               (long long)world.service);
+        rig_add(&world.rig, &LI, "ops.ticket",
+                "{\"title\":\"site down\",\"service\":\"%lld\",\"level\":\"1\"}", (long long)world.service);
     one = look(&world, &LI, id);
     assert_string_equal(text(one.out, "state"), "accepting");
     assert_string_equal(text(one.out, "state_label"),
@@ -321,7 +213,7 @@ static void test_ticket(void **state)
     assert_string_equal(text(clock_of(one.clocks, "respond"), "pieces/0/kind"), "ahead");
     look_done(&one);
 
-    world.clock.test_ms += 5 * MINUTE;
+    world.rig.clock.test_ms += 5 * MINUTE;
     complete(&world, &LI, id, NULL, NULL, "{\"level\":\"3\"}"); /* judged less severe while accepting */
     one = look(&world, &LI, id);
     assert_string_equal(text(one.out, "level"), "3");
@@ -356,15 +248,15 @@ static void test_working_calendar(void **state)
     begin(&world);
     /* Friday 09:00, 480 working minutes of 09:00-17:00: the end of Friday; Monday is a special day */
     const int64_t id =
-        create(&world, &WU, "ops.ticket", "{\"title\":\"text\",\"service\":\"%lld\",\"level\":\"request\"}",
-               (long long)world.other);
+        rig_add(&world.rig, &WU, "ops.ticket",
+                "{\"title\":\"text\",\"service\":\"%lld\",\"level\":\"request\"}", (long long)world.other);
     one = look(&world, &WU, id);
     assert_string_equal(text(clock_of(one.out, "contact"), "due_at"), "2026-11-20T17:00:00+08:00");
     look_done(&one);
-    world.clock.test_ms = at("2026-11-20T16:00:00+08:00");
+    world.rig.clock.test_ms = test_at("2026-11-20T16:00:00+08:00");
     const int64_t late =
-        create(&world, &WU, "ops.ticket", "{\"title\":\"text\",\"service\":\"%lld\",\"level\":\"request\"}",
-               (long long)world.other);
+        rig_add(&world.rig, &WU, "ops.ticket",
+                "{\"title\":\"text\",\"service\":\"%lld\",\"level\":\"request\"}", (long long)world.other);
     one = look(&world, &WU, late);
     assert_string_equal(text(clock_of(one.out, "contact"), "due_at"), "2026-11-25T14:00:00+08:00");
     assert_int_equal(
@@ -420,11 +312,11 @@ static enum err_code inbox_fn(struct tx *tx, void *arg, struct err *err)
 static struct inbox inbox_of(struct world *world, const struct principal *who, bool mine, int64_t due,
                              int64_t id, int limit)
 {
-    struct inbox inbox = { .arena = world->arena,
+    struct inbox inbox = { .arena = world->rig.arena,
                            .query = { who, mine, TASK_OPEN, due, id, limit },
-                           .now_ms = world->clock.test_ms };
+                           .now_ms = world->rig.clock.test_ms };
     struct err err = { 0 };
-    teststore_ok(store_read(world->store, inbox_fn, &inbox, &err), &err, "inbox");
+    teststore_ok(store_read(world->rig.store, inbox_fn, &inbox, &err), &err, "inbox");
     return inbox;
 }
 
@@ -435,9 +327,10 @@ static void test_inbox(void **state)
     (void)state;
     begin(&world);
     for (int i = 0; i < 5; i++) {
-        (void)create(&world, &LI, "ops.ticket", "{\"title\":\"t%d\",\"service\":\"%lld\",\"level\":\"1\"}", i,
-                     (long long)world.service);
-        world.clock.test_ms += MINUTE;
+        (void)rig_add(&world.rig, &LI, "ops.ticket",
+                      "{\"title\":\"t%d\",\"service\":\"%lld\",\"level\":\"1\"}", i,
+                      (long long)world.service);
+        world.rig.clock.test_ms += MINUTE;
     }
     inbox = inbox_of(&world, &LI, true, 0, 0, 50);
     assert_int_equal(inbox.count, 5);
@@ -446,10 +339,10 @@ static void test_inbox(void **state)
     test_ok(str_eq(rows[0].title, STR("t0")) && str_eq(rows[0].service_name, STR("Portal")), "by time left");
     assert_int_equal(inbox.due_count, 10);
     assert_int_equal(inbox.past_count, 0);
-    world.clock.test_ms += 12 * 60 * MINUTE;
+    world.rig.clock.test_ms += 12 * 60 * MINUTE;
     inbox = inbox_of(&world, &LI, true, 0, 0, 50);
     test_ok(inbox.past_count > 0, "what broke is told apart");
-    world.clock.test_ms -= 12 * 60 * MINUTE;
+    world.rig.clock.test_ms -= 12 * 60 * MINUTE;
     inbox = inbox_of(&world, &LI, true, 0, 0, 2); /* pages */
     const int64_t due = rows[1].order, id = rows[1].task.id;
     inbox = inbox_of(&world, &LI, true, due, id, 50);
@@ -495,11 +388,11 @@ static int64_t raise(struct world *world, int64_t alarm, const char *key, bool c
                    "lld\",\"org\":\"2\","
                    "\"grade\":1,\"title\":\"no answer\",\"value\":\"timeout\"}",
                    (long long)alarm, key, (long long)world->service, (long long)world->service);
-    teststore_ok(store_write(world->store, alarm_fn, &message, &err), &err, "alarm");
+    teststore_ok(store_write(world->rig.store, alarm_fn, &message, &err), &err, "alarm");
     do
         teststore_ok(outbox_run_due(world->outbox, &done, &err), &err, "deliver");
     while (done);
-    teststore_ok(store_read(world->store, count_fn, &cases, &err), &err, "count");
+    teststore_ok(store_read(world->rig.store, count_fn, &cases, &err), &err, "count");
     return cases;
 }
 
@@ -544,7 +437,7 @@ static int64_t notices(struct world *world)
     do
         teststore_ok(outbox_run_due(world->outbox, &done, &err), &err, "deliver");
     while (done);
-    teststore_ok(store_read(world->store, notices_fn, &count, &err), &err, "count");
+    teststore_ok(store_read(world->rig.store, notices_fn, &count, &err), &err, "count");
     return count;
 }
 
@@ -560,8 +453,8 @@ static void test_people_are_told(void **state)
     (void)state;
     begin(&world);
     const int64_t id =
-        create(&world, &LI, "ops.ticket", "{\"title\":\"t\",\"service\":\"%lld\",\"level\":\"1\"}",
-               (long long)world.service);
+        rig_add(&world.rig, &LI, "ops.ticket", "{\"title\":\"t\",\"service\":\"%lld\",\"level\":\"1\"}",
+                (long long)world.service);
     assert_int_equal(notices(&world), 0);
     for (int i = 0; i < 3; i++)
         complete(&world, &PRINCIPAL_SELF, id, NULL, NULL,
@@ -570,8 +463,8 @@ static void test_people_are_told(void **state)
     one = look(&world, &LI, id);
     assert_string_equal(text(clock_of(one.out, "report"), "state"), "running");
     look_done(&one);
-    world.clock.test_ms += 8 * 60 * MINUTE + 1;
-    teststore_ok(case_tick(handle_room(world.handle), world.store, 100, &done, &err), &err, "tick");
+    world.rig.clock.test_ms += 8 * 60 * MINUTE + 1;
+    teststore_ok(case_tick(handle_room(world.handle), world.rig.store, 100, &done, &err), &err, "tick");
     assert_int_equal(notices(&world), 2); /* the report is broken */
     complete(&world, &LI, id, NULL, NULL, NULL);
     complete(&world, &LI, id, NULL, NULL, "{\"cause_report\":\"disk of 2019, all of that age replaced\"}");

@@ -1,123 +1,37 @@
 /* duties_test.c - what is owed over many services, against each service asked alone, on a real store. */
 #include "learn/duties.h"
-#include "crypto/keyring.h"
-#include "platform/pack/pack.h"
+#include "rig.h"
 #include "test.h"
-#include "teststore.h"
 
 #include <stdlib.h>
 
 #define SERVICES 37
 
 struct world {
-    struct store *store;
-    struct clock clock;
-    struct ids ids;
-    struct arena *arena;
-    struct words *words;
-    struct key_ring *keys;
-    struct packs *packs;
-    struct entity *entity;
-    struct zone *zone;
+    struct rig rig;
     int64_t services[SERVICES];
     int64_t today;
 };
 
-static int64_t at(const char *text)
-{
-    int64_t ms = 0;
-    struct err err = { 0 };
-    test_ok(!clock_parse(str_from(text), &ms, &err), "%s", text);
-    return ms;
-}
-
-struct create {
-    struct world *world;
-    const char *type, *json;
-    int64_t id;
-};
-
-static enum err_code create_fn(struct tx *tx, void *arg, struct err *err)
-{
-    struct create *create = arg;
-    const struct entity_call call = { .entity = create->world->entity, .arena = tx_arena(tx) };
-    json_t *fields = json_loads(create->json, 0, NULL);
-    test_ok(fields != NULL, "%s", create->json);
-    const enum err_code rc = entity_create(&call, tx, entity_type_find(create->world->entity, create->type),
-                                           fields, &create->id, err);
-    json_decref(fields);
-    return rc;
-}
-
-static int64_t create(struct world *world, const char *type, const char *format, ...) PRINTF_LIKE(3, 4);
-
-static int64_t create(struct world *world, const char *type, const char *format, ...)
-{
-    char json[1000];
-    struct create one = { world, type, json, 0 };
-    struct err err = { 0 };
-    va_list args;
-    va_start(args, format);
-    (void)vsnprintf(json, sizeof json, format, args);
-    va_end(args);
-    teststore_ok(store_write(world->store, create_fn, &one, &err), &err, json);
-    return one.id;
-}
-
 static void begin(struct world *world, const char *zone, const char *now)
 {
-    struct err err = { 0 };
-    struct findings findings;
-    char path[400], *packs_dir = strdup(test_file("packs"));
-    const char *dirs[] = { packs_dir };
-    memset(world, 0, sizeof *world);
-    world->arena = arena_new((size_t)256 << 20);
-    clock_test_init(&world->clock, at(now));
-    ids_init(&world->ids, &world->clock, 1);
-    world->words = words_new();
-    test_ok(!zone_new(str_from(zone), &world->zone, &err), "%s", zone);
-    world->today = zone_day(world->zone, world->clock.test_ms);
-    (void)snprintf(path, sizeof path, "%s/duties-master", teststore_dir());
-    teststore_ok(key_ring_open(path, true, &world->keys, &err), &err, "keys");
-    world->store = teststore_open(teststore_url(), true, &world->clock);
-    test_ok(!findings_init(&findings, world->arena, &err), "findings");
-    const struct packs_config packs = { .dirs = dirs, .dirs_count = 1, .wanted = "ops" };
-    test_ok(!packs_load(&packs, &findings, &world->packs, &err), "%s", err.id);
-    const struct entity_config config = { .store = world->store,
-                                          .packs = world->packs,
-                                          .ids = &world->ids,
-                                          .clock = &world->clock,
-                                          .zone = world->zone,
-                                          .words = world->words,
-                                          .keys = world->keys };
-    test_ok(!entity_open(&config, &findings, &world->entity, &err), "%s", err.id);
-    test_ok(!entity_tables(world->entity, true, &findings, &err), "%s", err.id);
-    free(packs_dir);
-}
-
-static void end(struct world *world)
-{
-    entity_free(world->entity);
-    packs_free(world->packs);
-    store_close(world->store);
-    key_ring_free(world->keys);
-    words_free(world->words);
-    zone_free(world->zone);
-    arena_free(world->arena);
+    *world = (struct world) { .rig = { .shipped = "ops", .now = now, .zone = zone } };
+    rig_begin(&world->rig);
+    world->today = zone_day(world->rig.days, world->rig.clock.test_ms);
 }
 
 static int64_t deed(struct world *world, int64_t service, int64_t duty, const char *happened_at)
 {
-    return create(world, "ops.deed",
-                  "{\"subject\":\"%lld\",\"duty\":\"%lld\",\"result\":\"normal\",\"happened_at\":\"%s\"}",
-                  (long long)service, (long long)duty, happened_at);
+    return rig_add(&world->rig, NULL, "ops.deed",
+                   "{\"subject\":\"%lld\",\"duty\":\"%lld\",\"result\":\"normal\",\"happened_at\":\"%s\"}",
+                   (long long)service, (long long)duty, happened_at);
 }
 
 static int64_t service_from(struct world *world, const char *code, const char *table, const char *valid_from)
 {
-    return create(world, "ops.service",
-                  "{\"code\":\"%s\",\"name\":\"%s\",\"general_table\":\"%s\",\"valid_from\":\"%s\"}", code,
-                  code, table, valid_from);
+    return rig_add(&world->rig, NULL, "ops.service",
+                   "{\"code\":\"%s\",\"name\":\"%s\",\"general_table\":\"%s\",\"valid_from\":\"%s\"}", code,
+                   code, table, valid_from);
 }
 
 /* ---- asked alone: the other way to the same answer ---- */
@@ -132,15 +46,15 @@ struct alone {
 static enum err_code alone_fn(struct tx *tx, void *arg, struct err *err)
 {
     struct alone *alone = arg;
-    const struct entity_call call = { .entity = alone->world->entity, .arena = alone->world->arena };
+    const struct entity_call call = { .entity = alone->world->rig.entity, .arena = alone->world->rig.arena };
     struct duty_rules *rules = NULL;
     json_t *record = NULL;
-    enum err_code rc = duty_rules_load(&call, alone->world->zone, tx, &rules, err);
+    enum err_code rc = duty_rules_load(&call, alone->world->rig.days, tx, &rules, err);
     if (!rc)
-        rc = entity_get(&call, tx, entity_type_find(alone->world->entity, "ops.service"), alone->service,
+        rc = entity_get(&call, tx, entity_type_find(alone->world->rig.entity, "ops.service"), alone->service,
                         &record, err);
     if (!rc)
-        rc = duties_of(rules, tx, record, alone->service, alone->world->today, alone->world->arena,
+        rc = duties_of(rules, tx, record, alone->service, alone->world->today, alone->world->rig.arena,
                        &alone->duties, &alone->count, err);
     json_decref(record);
     return rc;
@@ -150,7 +64,7 @@ static struct alone ask_alone(struct world *world, int64_t service)
 {
     struct alone alone = { .world = world, .service = service };
     struct err err = { 0 };
-    teststore_ok(store_read(world->store, alone_fn, &alone, &err), &err, "alone");
+    teststore_ok(store_read(world->rig.store, alone_fn, &alone, &err), &err, "alone");
     return alone;
 }
 
@@ -162,9 +76,10 @@ struct together {
 static enum err_code together_fn(struct tx *tx, void *arg, struct err *err)
 {
     struct together *together = arg;
-    const struct entity_call call = { .entity = together->world->entity, .arena = together->world->arena };
+    const struct entity_call call = { .entity = together->world->rig.entity,
+                                      .arena = together->world->rig.arena };
     struct duty_rules *rules = NULL;
-    const enum err_code rc = duty_rules_load(&call, together->world->zone, tx, &rules, err);
+    const enum err_code rc = duty_rules_load(&call, together->world->rig.days, tx, &rules, err);
     return rc ? rc : duties_owed(rules, &call, tx, &together->page, err);
 }
 
@@ -175,7 +90,7 @@ static enum err_code ask(struct world *world, int limit, bool due, bool overdue,
         .world = world,
         .page = { .today = world->today, .due = due, .overdue = overdue, .limit = limit, .after = after }
     };
-    const enum err_code rc = store_read(world->store, together_fn, &together, err);
+    const enum err_code rc = store_read(world->rig.store, together_fn, &together, err);
     *out = together.page;
     return rc;
 }
@@ -186,22 +101,22 @@ static void fill(struct world *world)
     static const char *const tables[] = { "*business", "*link", "*wx" };
     unsigned seed = 7;
     begin(world, "", "2026-11-30T09:00:00+08:00"); /* the last day of its month */
-    const int64_t inspection = create(world, "ops.duty",
-                                      "{\"code\":\"g1\",\"name\":\"general inspection\",\"kind\":"
-                                      "\"inspection\",\"general\":\"*business\",\"interval\":\"P1M\"}");
-    const int64_t link = create(world, "ops.duty",
-                                "{\"code\":\"g2\",\"name\":\"line inspection\",\"kind\":\"inspection\","
-                                "\"general\":\"*link\",\"interval\":\"P1W/2\"}");
+    const int64_t inspection = rig_add(&world->rig, NULL, "ops.duty",
+                                       "{\"code\":\"g1\",\"name\":\"general inspection\",\"kind\":"
+                                       "\"inspection\",\"general\":\"*business\",\"interval\":\"P1M\"}");
+    const int64_t link = rig_add(&world->rig, NULL, "ops.duty",
+                                 "{\"code\":\"g2\",\"name\":\"line inspection\",\"kind\":\"inspection\","
+                                 "\"general\":\"*link\",\"interval\":\"P1W/2\"}");
     for (int i = 0; i < SERVICES; i++) {
         char code[16], day[32];
         (void)snprintf(code, sizeof code, "s%02d", i);
         world->services[i] = service_from(world, code, tables[i % 3], i % 5 ? "2026-08-01" : "2026-11-20");
         int64_t own = 0;
         if (i % 4 == 0)
-            own = create(world, "ops.duty",
-                         "{\"code\":\"o%d\",\"name\":\"own\",\"kind\":\"%s\",\"service\":\"%lld\","
-                         "\"interval\":\"P1M\"}",
-                         i, i % 8 ? "deliverable" : "inspection", (long long)world->services[i]);
+            own = rig_add(&world->rig, NULL, "ops.duty",
+                          "{\"code\":\"o%d\",\"name\":\"own\",\"kind\":\"%s\",\"service\":\"%lld\","
+                          "\"interval\":\"P1M\"}",
+                          i, i % 8 ? "deliverable" : "inspection", (long long)world->services[i]);
         if (i % 5 == 0)
             (void)deed(world, world->services[i], inspection, "2026-11-25T10:00:00+08:00");
         for (int k = 0; k < i % 7; k++) {
@@ -249,7 +164,7 @@ static void test_together_as_alone(void **state)
     assert_int_equal(page.due_today, today);
     test_ok(!page.next.len, "nothing is left");
     test_ok(str_starts(page.items[0].service_name, STR("s")), "it knows whose it is");
-    end(&world);
+    rig_end(&world.rig);
 }
 
 static void test_pages(void **state)
@@ -284,7 +199,7 @@ static void test_pages(void **state)
     const char *const bad[] = { "x", "1", "1.2.3", "1.2.3.x", "1.2.3." };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         test_ok(ask(&world, 10, true, true, str_from(bad[i]), &page, &err) == ERR_INVALID, "%s", bad[i]);
-    end(&world);
+    rig_end(&world.rig);
 }
 
 /* A correction takes the place of what it names. */
@@ -297,21 +212,21 @@ static void test_superseded(void **state)
     begin(&world, "", "2026-11-10T09:00:00+08:00");
     const int64_t service = service_from(&world, "s", "*business", "2026-11-01");
     const int64_t duty =
-        create(&world, "ops.duty",
-               "{\"code\":\"d\",\"name\":\"d\",\"kind\":\"deliverable\",\"service\":\"%lld\","
-               "\"interval\":\"P1M\"}",
-               (long long)service);
+        rig_add(&world.rig, NULL, "ops.duty",
+                "{\"code\":\"d\",\"name\":\"d\",\"kind\":\"deliverable\",\"service\":\"%lld\","
+                "\"interval\":\"P1M\"}",
+                (long long)service);
     const int64_t wrong = deed(&world, service, duty, "2026-11-05T10:00:00+08:00");
     teststore_ok(ask(&world, 10, true, true, STR(""), &page, &err), &err, "done");
     assert_int_equal(page.count, 0);
-    (void)create(&world, "ops.deed",
-                 "{\"subject\":\"%lld\",\"duty\":\"%lld\",\"result\":\"normal\",\"happened_at\":"
-                 "\"2026-10-31T10:00:00+08:00\",\"supersedes\":\"%lld\"}",
-                 (long long)service, (long long)duty, (long long)wrong);
+    (void)rig_add(&world.rig, NULL, "ops.deed",
+                  "{\"subject\":\"%lld\",\"duty\":\"%lld\",\"result\":\"normal\",\"happened_at\":"
+                  "\"2026-10-31T10:00:00+08:00\",\"supersedes\":\"%lld\"}",
+                  (long long)service, (long long)duty, (long long)wrong);
     teststore_ok(ask(&world, 10, true, true, STR(""), &page, &err), &err, "was done in another month");
     assert_int_equal(page.due_total, 1);
     assert_int_equal(ask_alone(&world, service).duties[0].answer.due, 1);
-    end(&world);
+    rig_end(&world.rig);
 }
 
 /* The same deed lies in another month elsewhere, also over the end of summer time. */
@@ -339,14 +254,14 @@ static void test_zones(void **state)
         char first[DAY_TEXT_SIZE];
         day_text(day_month_start(world.today, 0), first);
         const int64_t service = service_from(&world, "s", "*business", first);
-        const int64_t duty = create(&world, "ops.duty",
-                                    "{\"code\":\"d\",\"name\":\"d\",\"kind\":\"deliverable\",\"service\":"
-                                    "\"%lld\",\"interval\":\"P1M\"}",
-                                    (long long)service);
+        const int64_t duty = rig_add(&world.rig, NULL, "ops.duty",
+                                     "{\"code\":\"d\",\"name\":\"d\",\"kind\":\"deliverable\",\"service\":"
+                                     "\"%lld\",\"interval\":\"P1M\"}",
+                                     (long long)service);
         (void)deed(&world, service, duty, cases[i].deed);
         teststore_ok(ask(&world, 10, true, true, STR(""), &page, &err), &err, "owed");
         test_ok(page.due_total == !cases[i].done, "%s in %s", cases[i].deed, cases[i].zone);
-        end(&world);
+        rig_end(&world.rig);
     }
 }
 

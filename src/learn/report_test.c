@@ -1,13 +1,11 @@
 /* report_test.c - the figures of a month from a real store, and the same figures in all three forms. */
 #include "base/xml.h"
-#include "crypto/keyring.h"
 #include "handle/flow/case_sql.h"
 #include "handle/handle.h"
 #include "learn/report.h"
 #include "observe/series/series.h"
-#include "platform/entity/entity.h"
+#include "rig.h"
 #include "test.h"
-#include "teststore.h"
 
 #include <unistd.h>
 
@@ -22,61 +20,13 @@ const char *__lsan_default_suppressions(void)
 }
 
 struct world {
-    struct store *store;
-    struct clock clock;
-    struct ids ids;
-    struct arena *arena;
-    struct words *words;
-    struct key_ring *keys;
-    struct packs *packs;
-    struct entity *entity;
+    struct rig rig;
     struct handle *handle;
     struct series_store *series;
     struct learn *learn;
     int64_t service, check, host;
     char dir[300];
 };
-
-static int64_t at(const char *text)
-{
-    int64_t ms = 0;
-    struct err err = { 0 };
-    test_ok(!clock_parse(str_from(text), &ms, &err), "%s", text);
-    return ms;
-}
-
-struct create {
-    struct world *world;
-    const char *type, *json;
-    int64_t id;
-};
-
-static enum err_code create_fn(struct tx *tx, void *arg, struct err *err)
-{
-    struct create *create = arg;
-    const struct entity_call call = { .entity = create->world->entity, .arena = tx_arena(tx) };
-    json_t *fields = json_loads(create->json, 0, NULL);
-    test_ok(fields != NULL, "%s", create->json);
-    const enum err_code rc = entity_create(&call, tx, entity_type_find(create->world->entity, create->type),
-                                           fields, &create->id, err);
-    json_decref(fields);
-    return rc;
-}
-
-static int64_t create(struct world *world, const char *type, const char *format, ...) PRINTF_LIKE(3, 4);
-
-static int64_t create(struct world *world, const char *type, const char *format, ...)
-{
-    char json[1000];
-    struct create one = { world, type, json, 0 };
-    struct err err = { 0 };
-    va_list args;
-    va_start(args, format);
-    (void)vsnprintf(json, sizeof(json), format, args);
-    va_end(args);
-    teststore_ok(store_write(world->store, create_fn, &one, &err), &err, json);
-    return one.id;
-}
 
 static bool stands_on(void *ctx, int64_t subject, int64_t base, int64_t at_ms)
 {
@@ -88,11 +38,11 @@ static bool stands_on(void *ctx, int64_t subject, int64_t base, int64_t at_ms)
 /* A learn whose days are those of `zone`. */
 static struct learn *learn_in(struct world *world, const struct zone *zone)
 {
-    const struct learn_config config = { .store = world->store,
-                                         .entity = world->entity,
+    const struct learn_config config = { .store = world->rig.store,
+                                         .entity = world->rig.entity,
                                          .series = world->series,
-                                         .clock = &world->clock,
-                                         .words = world->words,
+                                         .clock = &world->rig.clock,
+                                         .words = world->rig.words,
                                          .zone = zone,
                                          .stands_on = stands_on,
                                          .stands_ctx = world };
@@ -105,60 +55,30 @@ static struct learn *learn_in(struct world *world, const struct zone *zone)
 static void begin(struct world *world)
 {
     struct err err = { 0 };
-    struct findings findings;
-    static int worlds; /* each has a folder of its own */
-    char path[400], *packs_dir = strdup(test_file("packs"));
-    const char *dirs[] = { packs_dir };
-    memset(world, 0, sizeof(*world));
+    *world =
+        (struct world) { .rig = { .shipped = "ops", .now = "2026-11-10T09:00:00+08:00", .worded = true } };
     xml_init();
-    world->arena = arena_new((size_t)256 << 20);
-    clock_test_init(&world->clock, at("2026-11-10T09:00:00+08:00"));
-    ids_init(&world->ids, &world->clock, 1);
-    world->words = words_new();
-    for (int lang = 0; lang < LANG__COUNT; lang++) {
-        struct buf text;
-        (void)snprintf(path, sizeof(path), "words/%s.json", lang_name((enum lang)lang));
-        buf_init(&text, 4 << 20);
-        test_ok(!buf_read_file(&text, test_file(path), &err) &&
-                    !words_add(world->words, (enum lang)lang, buf_get(&text), &err),
-                "%s", err.id);
-        buf_done(&text);
-    }
-    (void)snprintf(path, sizeof(path), "%s/report-master", teststore_dir());
-    teststore_ok(key_ring_open(path, true, &world->keys, &err), &err, "keys");
-    world->store = teststore_open(teststore_url(), true, &world->clock);
-    test_ok(!findings_init(&findings, world->arena, &err), "findings");
-    const struct packs_config packs = { .dirs = dirs, .dirs_count = 1, .wanted = "ops" };
-    test_ok(!packs_load(&packs, &findings, &world->packs, &err), "%s", err.id);
-    const struct entity_config config = { .store = world->store,
-                                          .packs = world->packs,
-                                          .ids = &world->ids,
-                                          .clock = &world->clock,
-                                          .words = world->words,
-                                          .keys = world->keys };
-    test_ok(!entity_open(&config, &findings, &world->entity, &err), "%s", err.id);
-    test_ok(!entity_tables(world->entity, true, &findings, &err), "%s", err.id);
-    world->service = create(world, "ops.service",
-                            "{\"code\":\"s1\",\"name\":\"门户网站\",\"general_table\":\"*business\"}");
-    (void)create(world, "ops.sla",
-                 "{\"code\":\"g1\",\"general_table\":\"*business\",\"level\":\"1\",\"calendar\":"
-                 "\"always\",\"respond_min\":10,\"restore_min\":60}");
-    world->check = create(world, "ops.check",
-                          "{\"name\":\"首页\",\"kind\":\"http\",\"service\":\"%lld\",\"subject\":\"%lld\","
-                          "\"url\":\"http://127.0.0.1/\"}",
-                          (long long)world->service, (long long)world->service);
-    const struct handle_config handle = { .store = world->store,
-                                          .ids = &world->ids,
-                                          .clock = &world->clock,
-                                          .words = world->words,
-                                          .entity = world->entity,
-                                          .packs = world->packs };
-    test_ok(!handle_new(&handle, &findings, &world->handle, &err), "%s", err.id);
-    (void)snprintf(world->dir, sizeof(world->dir), "%s/report-series-%d", teststore_dir(), worlds++);
-    const struct series_config series = { .dir = world->dir, .clock = &world->clock };
+    rig_begin(&world->rig);
+    world->service = rig_add(&world->rig, NULL, "ops.service",
+                             "{\"code\":\"s1\",\"name\":\"门户网站\",\"general_table\":\"*business\"}");
+    (void)rig_add(&world->rig, NULL, "ops.sla",
+                  "{\"code\":\"g1\",\"general_table\":\"*business\",\"level\":\"1\",\"calendar\":"
+                  "\"always\",\"respond_min\":10,\"restore_min\":60}");
+    world->check = rig_add(&world->rig, NULL, "ops.check",
+                           "{\"name\":\"首页\",\"kind\":\"http\",\"service\":\"%lld\",\"subject\":\"%lld\","
+                           "\"url\":\"http://127.0.0.1/\"}",
+                           (long long)world->service, (long long)world->service);
+    const struct handle_config handle = { .store = world->rig.store,
+                                          .ids = &world->rig.ids,
+                                          .clock = &world->rig.clock,
+                                          .words = world->rig.words,
+                                          .entity = world->rig.entity,
+                                          .packs = world->rig.packs };
+    test_ok(!handle_new(&handle, &world->rig.findings, &world->handle, &err), "%s", err.id);
+    (void)snprintf(world->dir, sizeof(world->dir), "%s-series", world->rig.root);
+    const struct series_config series = { .dir = world->dir, .clock = &world->rig.clock };
     teststore_ok(series_open(&series, &world->series, &err), &err, "series");
     world->learn = learn_in(world, NULL);
-    free(packs_dir);
 }
 
 static void end(struct world *world)
@@ -166,12 +86,7 @@ static void end(struct world *world)
     learn_free(world->learn);
     series_close(world->series);
     handle_free(world->handle);
-    entity_free(world->entity);
-    packs_free(world->packs);
-    store_close(world->store);
-    key_ring_free(world->keys);
-    words_free(world->words);
-    arena_free(world->arena);
+    rig_end(&world->rig);
 }
 
 /* A sample a minute of the last `minutes`; the first `down` of them are failures. */
@@ -189,7 +104,7 @@ static void samples(struct world *world, int minutes, int down)
     teststore_ok(series_id(world->series, with, 3, &series, &err), &err, "series id");
     for (int i = 0; i < minutes; i++)
         list[i] = (struct series_sample) { .id = series,
-                                           .at_ms = world->clock.test_ms - (minutes - i) * MINUTE,
+                                           .at_ms = world->rig.clock.test_ms - (minutes - i) * MINUTE,
                                            .kind = SERIES_I64,
                                            .status = SERIES_GOOD,
                                            .i64 = i >= down };
@@ -202,7 +117,7 @@ static enum err_code alarm_fn(struct tx *tx, void *arg, struct err *err)
     struct world *world = arg;
     char table[STORE_NAME_SIZE];
     struct str sql;
-    const int64_t now = world->clock.test_ms;
+    const int64_t now = world->rig.clock.test_ms;
     enum err_code rc = tx_period(tx, "alarm", now, table, err);
     if (rc)
         return rc;
@@ -212,8 +127,8 @@ static enum err_code alarm_fn(struct tx *tx, void *arg, struct err *err)
         "hold, hold_by, count, opened_ms, last_ms, cleared_ms, acked_ms, acked_by, told_ms, closed_ms, "
         "escalated, flaps) VALUES (%lld, 'k', 0, 0, %lld, 0, 2, '首页打不开', '', 'closed', 'free', 0, 3, "
         "%lld, %lld, %lld, 0, 0, 0, 0, 0, '');",
-        table, (long long)ids_next(&world->ids), (long long)world->service, (long long)now, (long long)now,
-        (long long)now + 12 * MINUTE);
+        table, (long long)ids_next(&world->rig.ids), (long long)world->service, (long long)now,
+        (long long)now, (long long)now + 12 * MINUTE);
     return tx_exec(tx, sql.ptr, err);
 }
 
@@ -221,7 +136,7 @@ static const struct report *report_of(struct world *world, const char *month)
 {
     const struct report *report = NULL;
     struct err err = { 0 };
-    teststore_ok(learn_report(world->learn, NULL, LANG_ZH, world->service, str_from(month), world->arena,
+    teststore_ok(learn_report(world->learn, NULL, LANG_ZH, world->service, str_from(month), world->rig.arena,
                               &report, &err),
                  &err, "report");
     return report;
@@ -234,12 +149,12 @@ static void test_month(void **state)
     (void)state;
     begin(&world);
     samples(&world, 1000, 10);
-    teststore_ok(store_write(world.store, alarm_fn, &world, &err), &err, "alarm");
-    (void)create(&world, "ops.ticket", "{\"title\":\"a\",\"level\":\"1\",\"service\":\"%lld\"}",
-                 (long long)world.service);
-    world.clock.test_ms += 2 * HOUR; /* both clocks of it are broken */
-    (void)create(&world, "ops.ticket", "{\"title\":\"b\",\"level\":\"1\",\"service\":\"%lld\"}",
-                 (long long)world.service);
+    teststore_ok(store_write(world.rig.store, alarm_fn, &world, &err), &err, "alarm");
+    (void)rig_add(&world.rig, NULL, "ops.ticket", "{\"title\":\"a\",\"level\":\"1\",\"service\":\"%lld\"}",
+                  (long long)world.service);
+    world.rig.clock.test_ms += 2 * HOUR; /* both clocks of it are broken */
+    (void)rig_add(&world.rig, NULL, "ops.ticket", "{\"title\":\"b\",\"level\":\"1\",\"service\":\"%lld\"}",
+                  (long long)world.service);
 
     const struct report *report = report_of(&world, "2026-11");
     assert_int_equal(report->days_count, 30);
@@ -263,7 +178,7 @@ static void test_month(void **state)
     assert_int_equal(report_of(&world, "")->total, 1000); /* this month */
 
     /* the same figures in all forms */
-    const struct report_view view = { world.words, LANG_ZH, world.arena };
+    const struct report_view view = { world.rig.words, LANG_ZH, world.rig.arena };
     json_t *json = NULL;
     struct buf bytes;
     test_ok(!report_json(report, &view, &json, &err), "%s", err.id);
@@ -299,11 +214,12 @@ struct patch {
 static enum err_code patch_fn(struct tx *tx, void *arg, struct err *err)
 {
     const struct patch *patch = arg;
-    const struct entity_call call = { .entity = patch->world->entity, .arena = tx_arena(tx) };
+    const struct entity_call call = { .entity = patch->world->rig.entity, .arena = tx_arena(tx) };
     json_t *fields = json_loads(patch->json, 0, NULL);
     int64_t version;
-    const enum err_code rc = entity_update(&call, tx, entity_type_find(patch->world->entity, "ops.service"),
-                                           patch->world->service, 0, fields, &version, err);
+    const enum err_code rc =
+        entity_update(&call, tx, entity_type_find(patch->world->rig.entity, "ops.service"),
+                      patch->world->service, 0, fields, &version, err);
     json_decref(fields);
     return rc;
 }
@@ -344,7 +260,7 @@ static void test_maintenance(void **state)
     struct err err = { 0 };
     (void)state;
     begin(&world);
-    world.host = create(&world, "ops.service", "{\"code\":\"h\",\"name\":\"host\"}");
+    world.host = rig_add(&world.rig, NULL, "ops.service", "{\"code\":\"h\",\"name\":\"host\"}");
     samples(&world, 1000, 10);
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         char json[600], id[24];
@@ -354,7 +270,7 @@ static void test_maintenance(void **state)
             (void)snprintf(id, sizeof(id), "%lld", (long long)(*c == 'S' ? world.service : world.host));
             n += (size_t)snprintf(json + n, sizeof(json) - n, place ? "%s" : "%.1s", place ? id : c);
         }
-        (void)create(&world, "ops.maintenance", "{\"name\":\"w\",%s}", json);
+        (void)rig_add(&world.rig, NULL, "ops.maintenance", "{\"name\":\"w\",%s}", json);
         const struct report *report = report_of(&world, "2026-11");
         test_ok(report->total == cases[i].total && report->up == cases[i].up &&
                     report->maint_total == cases[i].maint,
@@ -363,7 +279,7 @@ static void test_maintenance(void **state)
     }
     assert_int_equal(report_of(&world, "2026-11")->checks[0].total, 860);
     struct patch patch = { &world, "{\"maintenance\":\"counted\"}" };
-    teststore_ok(store_write(world.store, patch_fn, &patch, &err), &err, "terms");
+    teststore_ok(store_write(world.rig.store, patch_fn, &patch, &err), &err, "terms");
     const struct report *report = report_of(&world, "2026-11");
     test_ok(report->total == 1000 && report->up == 990 && report->counted, "maintenance counts: %lld of %lld",
             (long long)report->up, (long long)report->total);
@@ -400,7 +316,7 @@ static void test_bad(void **state)
     for (size_t i = 0; i < sizeof(months) / sizeof(months[0]); i++) {
         const struct report *report = NULL;
         struct err err = { 0 };
-        test_ok(learn_report(world.learn, NULL, LANG_ZH, world.service, str_from(months[i]), world.arena,
+        test_ok(learn_report(world.learn, NULL, LANG_ZH, world.service, str_from(months[i]), world.rig.arena,
                              &report, &err) == ERR_INVALID,
                 "%s", months[i]);
         assert_string_equal(err.at.pointer, "/month");
@@ -408,7 +324,7 @@ static void test_bad(void **state)
     const struct report *report = NULL;
     struct err err = { 0 };
     assert_int_equal(
-        learn_report(world.learn, NULL, LANG_ZH, 12345, STR("2026-11"), world.arena, &report, &err),
+        learn_report(world.learn, NULL, LANG_ZH, 12345, STR("2026-11"), world.rig.arena, &report, &err),
         ERR_NOT_FOUND);
     end(&world);
 }
@@ -440,20 +356,21 @@ static void test_zones(void **state)
         struct err err = { 0 };
         begin(&world);
         test_ok(!zone_new(str_from(cases[i].zone), &zone, &err), "%s", cases[i].zone);
-        world.clock.test_ms = at(cases[i].now);
+        world.rig.clock.test_ms = test_at(cases[i].now);
         samples(&world, cases[i].minutes, 0);
         struct learn *learn = learn_in(&world, zone);
-        teststore_ok(learn_report(learn, NULL, LANG_ZH, world.service, str_from(cases[i].month), world.arena,
-                                  &report, &err),
+        teststore_ok(learn_report(learn, NULL, LANG_ZH, world.service, str_from(cases[i].month),
+                                  world.rig.arena, &report, &err),
                      &err, "report");
-        test_ok(report->from_ms == at(cases[i].from) && report->to_ms == at(cases[i].to), "span of %s",
-                cases[i].zone);
+        test_ok(report->from_ms == test_at(cases[i].from) && report->to_ms == test_at(cases[i].to),
+                "span of %s", cases[i].zone);
         assert_int_equal(report->days[cases[i].day].total, cases[i].total);
         assert_int_equal(report->days[cases[i].other].total, cases[i].other_total);
         assert_int_equal(report->total, cases[i].total + cases[i].other_total);
-        test_ok(str_eq(report_instant(report, world.arena, at(cases[i].to)), i == 0   ? STR("11-01 00:00")
-                                                                             : i == 1 ? STR("04-01 00:00")
-                                                                                      : STR("12-01 00:00")),
+        test_ok(str_eq(report_instant(report, world.rig.arena, test_at(cases[i].to)),
+                       i == 0   ? STR("11-01 00:00")
+                       : i == 1 ? STR("04-01 00:00")
+                                : STR("12-01 00:00")),
                 "an instant on paper is that of the wall");
         learn_free(learn);
         zone_free(zone);

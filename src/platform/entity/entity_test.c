@@ -10,7 +10,8 @@ static void test_life(void **state)
     const int64_t id = rig_add(
         &f, NULL, "p.site",
         "{\"code\":\"s1\",\"name\":\"网站\",\"org\":\"2\",\"size\":1.5,\"geo\":{\"lat\":1,\"lon\":2}}");
-    json_t *record = rig_labelled(&f, "p.site", id, &err);
+    f.labels = true;
+    json_t *record = rig_get(&f, NULL, "p.site", id, &err);
     test_ok(record, "%s", err.id);
     test_ok(record_id(record, "id") == id && record_i64(record, "version") == 1, "id");
     test_ok(str_eq(record_str(record, "name"), STR("网站")), "name");
@@ -98,7 +99,8 @@ static void test_kinds(void **state)
     const int64_t site = rig_add(&f, NULL, "p.site", "{\"code\":\"s\",\"name\":\"a\"}");
     const int64_t first = rig_add(&f, NULL, "p.job", "{\"title\":\"one\"}"),
                   second = rig_add(&f, NULL, "p.job", "{\"title\":\"two\",\"level\":1}");
-    json_t *record = rig_labelled(&f, "p.job", first, &err);
+    f.labels = true;
+    json_t *record = rig_get(&f, NULL, "p.job", first, &err);
     test_ok(str_eq(record_str(record, "number"), STR("GZ-202611-0001")), "%s",
             record_str(record, "number").ptr);
     test_ok(!strcmp(json_string_value(json_object_get(json_object_get(record, "_labels"), "level")), "third"),

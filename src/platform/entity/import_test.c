@@ -18,7 +18,7 @@ static void round_trip(struct rig *rig, int64_t count, const char *has)
     test_ok(rows == count, "%lld", (long long)rows);
     buf_init(&text, 1 << 20);
     test_ok(!buf_read_file(&text, path, &err) && strstr(text.ptr, has), "read: %s", text.ptr);
-    const enum err_code rc = rig_import(rig, "p.site", text.ptr, false, &done, &err);
+    const enum err_code rc = rig_import(rig, NULL, "p.site", text.ptr, false, &done, &err);
     test_ok(!rc && done.unchanged == count, "%s: %lld", rc ? rig->findings.items[0].id : "ok",
             (long long)done.unchanged);
     buf_done(&text);
@@ -33,16 +33,17 @@ static void test_import(void **state)
     begin(&f);
     static const char good[] =
         "code,name,org,size,parent,geo\r\ns1,\"a,1\",b,1.5,,\"{\"\"lat\"\":1}\"\r\ns2,two,c,,s1,\r\n";
-    teststore_ok(rig_import(&f, "p.site", good, true, &done, &err), &err, "dry run");
+    teststore_ok(rig_import(&f, NULL, "p.site", good, true, &done, &err), &err, "dry run");
     test_ok(done.created == 2 && teststore_number(f.store, "SELECT count(*) FROM p_site") == 0,
             "only a preview");
-    teststore_ok(rig_import(&f, "p.site", good, false, &done, &err), &err, "import");
+    teststore_ok(rig_import(&f, NULL, "p.site", good, false, &done, &err), &err, "import");
     test_ok(done.rows == 2 && done.created == 2, "%lld", (long long)done.created);
     test_ok(teststore_number(
                 f.store, "SELECT count(*) FROM p_site t JOIN p_site p ON p.id = t.parent WHERE t.code = 's2' "
                          "AND p.code = 's1'") == 1,
             "key");
-    teststore_ok(rig_import(&f, "p.site", "name,code\nnew,s1\ntwo,s2\n", false, &done, &err), &err, "again");
+    teststore_ok(rig_import(&f, NULL, "p.site", "name,code\nnew,s1\ntwo,s2\n", false, &done, &err), &err,
+                 "again");
     test_ok(done.updated == 1 && done.unchanged == 1, "%lld %lld", (long long)done.updated,
             (long long)done.unchanged);
     test_ok(teststore_number(f.store, "SELECT count(*) FROM p_site WHERE name = 'new' AND size = 1.5") == 1,
@@ -62,7 +63,7 @@ static void test_import(void **state)
         { "name,code\ny,x\nw,x\n\xe4\xb8\xad,\n", "entity.required", 4, 3 },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        test_ok(rig_import(&f, "p.site", cases[i].csv, false, &done, &err) == ERR_INVALID, "%s",
+        test_ok(rig_import(&f, NULL, "p.site", cases[i].csv, false, &done, &err) == ERR_INVALID, "%s",
                 cases[i].csv);
         const struct err *first = &f.findings.items[0];
         test_ok(f.findings.count && !strcmp(first->id, cases[i].id), "%s: %s", cases[i].csv,
@@ -87,7 +88,8 @@ static void test_import_duplicate(void **state)
     rig_load(&f);
     teststore_ok(rig_tables(&f, &err), &err, "tables");
     for (int dry = 1; dry >= 0; dry--) {
-        test_ok(rig_import(&f, "p.tag", "code,name\na,1\nb,2\nc,1\n", dry, &done, &err) != ERR_OK, "refused");
+        test_ok(rig_import(&f, NULL, "p.tag", "code,name\na,1\nb,2\nc,1\n", dry, &done, &err) != ERR_OK,
+                "refused");
         test_ok(f.findings.count == 1 && f.findings.items[0].at.line == 4, "%d at %d", f.findings.count,
                 f.findings.items[0].at.line);
         test_ok(teststore_number(f.store, "SELECT count(*) FROM p_tag") == 0, "nothing is left");
@@ -110,7 +112,8 @@ static void test_reference_lists(void **state)
                      "{\"code\":\"hub\",\"name\":\"hub\",\"org\":\"2\",\"near\":[\"%lld\",\"%lld\"],"
                      "\"links\":[{\"to\":\"%lld\"}]}",
                      (long long)ids[1], (long long)ids[0], (long long)ids[2]);
-    json_t *record = rig_labelled(&f, "p.site", ids[3], &err);
+    f.labels = true;
+    json_t *record = rig_get(&f, NULL, "p.site", ids[3], &err);
     const char *label = json_string_value(json_object_get(json_object_get(record, "_labels"), "near"));
     test_ok(label && !strcmp(label, "west, east"), "%s", label ? label : "none");
     json_decref(record);

@@ -287,7 +287,7 @@ static void test_ways(void **state)
         else
             buf_printf(&csv, r % 3 == 1 ? "b\n" : "o%d\n", 100 + r % 80);
     }
-    teststore_ok(rig_import(&f, "p.site", csv.ptr, false, &done, &err), &err, "import");
+    teststore_ok(rig_import(&f, NULL, "p.site", csv.ptr, false, &done, &err), &err, "import");
     buf_done(&csv);
     const struct grant broad = { ALL_RIGHTS, 1, { .org_id = 2, .org_path = STR("/1/2/") } };
     const struct grant narrow = { ALL_RIGHTS, 1, { .org_id = 3, .org_path = STR("/1/3/") } };

@@ -4,15 +4,9 @@
  * grants; a model that walks parents instead of paths says what may be seen, and lists, counts, searches,
  * details, labels, histories, exports, query relations, creations, changes, moves, deletions and imports must
  * agree with it.  Trees are moved between the rounds.  The same on both stores. */
-#include "base/clock.h"
-#include "crypto/keyring.h"
 #include "platform/entity/internal.h"
-#include "platform/entity/table.h"
+#include "rig.h"
 #include "test.h"
-#include "teststore.h"
-
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define T "\"x-title\":{\"zh-CN\":\"x\",\"en\":\"x\"}"
 #define NAME "\"name\":{\"type\":\"string\"," T "},"
@@ -27,28 +21,28 @@ static const struct {
     const char *name, *schema;
     bool org, grid, subject, own, everyone;
 } KINDS[TYPES] = {
-    [AREA] = { "area",
+    [AREA] = { "p.area",
                "{\"type\":\"object\",\"x-kind\":\"subject\"," T
                ",\"properties\":{\"phone\":{\"type\":\"string\","
                "\"x-sensitive\":\"phone\"," T "},\"above\":{\"type\":\"string\",\"x-ref\":\"p.area\"," T
                "}," SIZE "},\"x-sort\":[\"size\",\"name\"],\"x-search\":[\"name\"],"
                "\"x-scope\":{\"org\":\"org\",\"grid\":\"grid\",\"own\":\"created_by\"}}",
                true, true, false, true, false },
-    [JOB] = { "job",
+    [JOB] = { "p.job",
               "{\"type\":\"object\",\"x-kind\":\"case\"," T ",\"properties\":{" SIZE
               "},\"x-sort\":[\"-size\"],\"x-search\":[\"title\"],\"x-number\":\"J{seq:6}\","
               "\"x-scope\":{\"org\":\"org\",\"subject\":\"subject\"}}",
               true, false, true, false, false },
-    [CELL] = { "item",
+    [CELL] = { "p.item",
                "{\"type\":\"object\"," T ",\"properties\":{" NAME SIZE
                ",\"cell\":{\"type\":\"string\",\"x-ref\":\"core.grid\"," T "}},\"x-search\":[\"name\"],"
                "\"x-scope\":{\"grid\":\"cell\"}}",
                false, true, false, false, false },
-    [OPEN] = { "open",
+    [OPEN] = { "p.open",
                "{\"type\":\"object\"," T ",\"properties\":{" NAME SIZE
                "},\"x-search\":[\"name\"],\"x-scope\":{\"everyone\":true}}",
                false, false, false, false, true },
-    [SHUT] = { "shut", "{\"type\":\"object\"," T ",\"properties\":{" NAME SIZE "},\"x-search\":[\"name\"]}",
+    [SHUT] = { "p.shut", "{\"type\":\"object\"," T ",\"properties\":{" NAME SIZE "},\"x-search\":[\"name\"]}",
                false, false, false, false, false },
 };
 static const char GRID[] =
@@ -77,16 +71,7 @@ struct right { /* what the model knows of a grant */
 };
 
 struct world {
-    char root[64];
-    struct packs *packs;
-    struct store *store;
-    struct clock clock;
-    struct ids ids;
-    struct words *words;
-    struct key_ring *keys;
-    struct entity *entity;
-    struct arena *arena;
-    const struct entity_type *types[TYPES], *grid;
+    struct rig rig;
     int64_t org_above[ORGS + 1]; /* by id; 0 = root */
     int64_t cells[CELLS], cell_above[CELLS];
     struct row rows[ROWS_MAX];
@@ -107,32 +92,6 @@ static int64_t pick(struct world *w, int64_t below)
 }
 
 /* ---- setting up ---- */
-
-static void put(const struct world *w, const char *path, const char *text)
-{
-    char full[200];
-    (void)snprintf(full, sizeof full, "%s/%s", w->root, path);
-    FILE *file = fopen(full, "w");
-    test_ok(file && fputs(text, file) >= 0 && !fclose(file), "%s", full);
-}
-
-static void folder(const struct world *w, const char *path)
-{
-    char full[200];
-    (void)snprintf(full, sizeof full, "%s/%s", w->root, path);
-    test_ok(!mkdir(full, 0700), "%s", full);
-}
-
-static enum err_code exec_fn(struct tx *tx, void *arg, struct err *err)
-{
-    return tx_exec(tx, arg, err);
-}
-
-static void exec(struct world *w, char *sql)
-{
-    struct err err = { 0 };
-    teststore_ok(store_write(w->store, exec_fn, sql, &err), &err, sql);
-}
 
 static void org_path(const struct world *w, int64_t id, char *out, size_t size)
 {
@@ -172,102 +131,41 @@ static void put_orgs(struct world *w)
                        " updated_by) VALUES (%lld, '%s', 'o%lld', 'o%lld', 1, 0, 0, 0, 0)"
                        " ON CONFLICT (id) DO UPDATE SET path = excluded.path;",
                        (long long)id, path, (long long)id, (long long)id);
-        exec(w, sql);
+        teststore_exec(w->rig.store, sql);
     }
 }
 
 static void begin(struct world *w)
 {
     struct err err = { 0 };
-    struct findings findings;
     char path[200];
-    *w = (struct world) { .seed = 20261121 };
-    strcpy(w->root, "/tmp/bihuan-scope-XXXXXX");
-    test_ok(mkdtemp(w->root), "mkdtemp");
-    folder(w, "p");
-    folder(w, "p/types");
-    folder(w, "core");
-    folder(w, "core/types");
-    put(w, "p/pack.json", "{\"name\":\"p\",\"version\":\"1\",\"title\":{\"zh-CN\":\"p\",\"en\":\"p\"}}");
-    put(w, "core/pack.json",
-        "{\"name\":\"core\",\"version\":\"1\",\"title\":{\"zh-CN\":\"c\",\"en\":\"c\"}}");
-    put(w, "core/types/grid.json", GRID);
+    *w = (struct world) { .seed = 20261121, .rig.labels = true };
+    rig_begin(&w->rig);
+    rig_pack(&w->rig, "p");
+    rig_pack(&w->rig, "core");
+    rig_put(&w->rig, "core/types/grid.json", GRID);
     for (int i = 0; i < TYPES; i++) {
-        (void)snprintf(path, sizeof path, "p/types/%s.json", KINDS[i].name);
-        put(w, path, KINDS[i].schema);
+        (void)snprintf(path, sizeof path, "p/types/%s.json", KINDS[i].name + 2);
+        rig_put(&w->rig, path, KINDS[i].schema);
     }
-    w->arena = arena_new(1 << 30);
-    clock_test_init(&w->clock, INT64_C(1795240000000));
-    ids_init(&w->ids, &w->clock, 0);
-    w->words = words_new();
-    (void)snprintf(path, sizeof path, "%s/keys/master", w->root);
-    teststore_ok(key_ring_open(path, true, &w->keys, &err), &err, "keys");
-    w->store = teststore_new();
-    const char *dirs[] = { w->root };
-    test_ok(!findings_init(&findings, w->arena, &err), "findings");
-    teststore_ok(
-        packs_load(&(struct packs_config) { .dirs = dirs, .dirs_count = 1 }, &findings, &w->packs, &err),
-        &err, "packs");
-    const struct entity_config config = { .store = w->store,
-                                          .packs = w->packs,
-                                          .ids = &w->ids,
-                                          .clock = &w->clock,
-                                          .words = w->words,
-                                          .keys = w->keys };
-    const enum err_code rc = entity_open(&config, &findings, &w->entity, &err);
-    test_ok(!rc, "%s %s %s", err.id, findings.items[0].args[0].text, findings.items[0].args[1].text);
-    teststore_ok(entity_tables(w->entity, true, &findings, &err), &err, "tables");
-    for (int i = 0; i < TYPES; i++) {
-        (void)snprintf(path, sizeof path, "p.%s", KINDS[i].name);
-        w->types[i] = entity_type_find(w->entity, path);
-    }
-    w->grid = entity_type_find(w->entity, "core.grid");
+    rig_load(&w->rig);
+    teststore_ok(rig_tables(&w->rig, &err), &err, "tables");
     for (int64_t id = 2; id <= ORGS; id++)
         w->org_above[id] = 1 + pick(w, id - 1);
     put_orgs(w);
 }
 
-static void end(struct world *w)
-{
-    char command[100];
-    entity_free(w->entity);
-    packs_free(w->packs);
-    store_close(w->store);
-    key_ring_free(w->keys);
-    words_free(w->words);
-    arena_free(w->arena);
-    (void)snprintf(command, sizeof command, "rm -r %s", w->root);
-    test_ok(!system(command), "rm");
-}
-
-/* ---- single operations ---- */
+/* ---- single operations that the rig has not ---- */
 
 struct op {
     struct entity_call call;
     const struct entity_type *type;
-    int64_t id, version, count;
-    json_t *json;
-    struct entity_list list;
+    int64_t id, count;
     struct buf out;
-    bool cases, common, exact;
+    bool cases, common, reached;
     int64_t *ids;
 };
 
-static enum err_code create_fn(struct tx *tx, void *arg, struct err *err)
-{
-    struct op *op = arg;
-    return entity_create(&op->call, tx, op->type, op->json, &op->id, err);
-}
-static enum err_code update_fn(struct tx *tx, void *arg, struct err *err)
-{
-    struct op *op = arg;
-    return entity_update(&op->call, tx, op->type, op->id, 0, op->json, &op->version, err);
-}
-static enum err_code delete_fn(struct tx *tx, void *arg, struct err *err)
-{
-    struct op *op = arg;
-    return entity_delete(&op->call, tx, op->type, op->id, 0, err);
-}
 static enum err_code get_fn(struct tx *tx, void *arg, struct err *err)
 {
     struct op *op = arg;
@@ -280,21 +178,10 @@ static enum err_code history_fn(struct tx *tx, void *arg, struct err *err)
     buf_clear(&op->out);
     return entity_history_json(&op->call, tx, op->type, op->id, &op->out, err);
 }
-static enum err_code list_fn(struct tx *tx, void *arg, struct err *err)
-{
-    struct op *op = arg;
-    buf_clear(&op->out);
-    return entity_list_json(&op->call, tx, op->type, &op->list, &op->out, err);
-}
-static enum err_code count_fn(struct tx *tx, void *arg, struct err *err)
-{
-    struct op *op = arg;
-    return entity_count(&op->call, tx, op->type, &op->list, &op->count, &op->exact, err);
-}
 static enum err_code reached_fn(struct tx *tx, void *arg, struct err *err)
 {
     struct op *op = arg;
-    return row_reached(&op->call, tx, op->type, op->id, "read", &op->exact, err);
+    return row_reached(&op->call, tx, op->type, op->id, "read", &op->reached, err);
 }
 /* What a query of a pack stands on. */
 static enum err_code rows_fn(struct tx *tx, void *arg, struct err *err)
@@ -314,37 +201,14 @@ static enum err_code rows_fn(struct tx *tx, void *arg, struct err *err)
     return rc;
 }
 
-static struct op op_of(struct world *w, int type, const struct principal *who)
+static struct op op_of(struct world *w, int type)
 {
-    struct op op = { .call = { .entity = w->entity, .who = who, .lang = LANG_EN, .arena = w->arena },
-                     .type = w->types[type] };
+    struct op op = {
+        .call = { .entity = w->rig.entity, .who = &w->who, .lang = LANG_EN, .arena = w->rig.arena },
+        .type = entity_type_find(w->rig.entity, KINDS[type].name)
+    };
     buf_init(&op.out, 8 << 20);
     return op;
-}
-
-static enum err_code create(struct world *w, const struct entity_type *type, const struct principal *who,
-                            const char *json, int64_t *out, struct err *err)
-{
-    struct op op = op_of(w, 0, who);
-    op.type = type;
-    op.json = json_loads(json, 0, NULL);
-    test_ok(op.json, "%s", json);
-    const enum err_code rc = store_write(w->store, create_fn, &op, err);
-    json_decref(op.json);
-    *out = op.id;
-    return rc;
-}
-
-static enum err_code change(struct world *w, const struct entity_type *type, const struct principal *who,
-                            int64_t id, const char *json, struct err *err)
-{
-    struct op op = op_of(w, 0, who);
-    op.type = type;
-    op.id = id;
-    op.json = json_loads(json, 0, NULL);
-    const enum err_code rc = store_write(w->store, update_fn, &op, err);
-    json_decref(op.json);
-    return rc;
 }
 
 /* ---- the model ---- */
@@ -464,7 +328,7 @@ static void add_row(struct world *w, int type, const struct principal *who)
     row.owner = who ? who->user_id : 0;
     buf_init(&json, 4000);
     row_json(&row, &json);
-    const enum err_code rc = create(w, w->types[type], who, json.ptr, &row.id, &err);
+    const enum err_code rc = rig_create(&w->rig, who, KINDS[type].name, json.ptr, &row.id, &err);
     buf_done(&json);
     if (!who) {
         test_ok(!rc, "%s %s", err.id, err.at.pointer);
@@ -520,8 +384,7 @@ static void random_rights(struct world *w)
             for (int t = 0; right->actions & (1u << a) && t < TYPES; t++) {
                 if (right->type >= 0 ? t != right->type : t > 0)
                     continue;
-                (void)snprintf(w->texts[i][count], sizeof w->texts[0][0], "p.%s.%s", KINDS[t].name,
-                               ACTIONS[a]);
+                (void)snprintf(w->texts[i][count], sizeof w->texts[0][0], "%s.%s", KINDS[t].name, ACTIONS[a]);
                 w->permissions[i][count] = str_from(w->texts[i][count]);
                 count++;
             }
@@ -597,58 +460,57 @@ static void check_list(struct world *w, int type)
 {
     int64_t want[ROWS_MAX], got[ROWS_MAX + 200];
     struct err err = { 0 };
-    struct op op = op_of(w, type, &w->who);
     char filter[40], sort[20];
     const char *text = pick(w, 2) ? PIECES[pick(w, 4)] : NULL;
     const int64_t least = pick(w, 2) ? pick(w, 40) : 0;
+    int64_t found = 0;
+    bool exact;
     int count = 0;
     (void)snprintf(filter, sizeof filter, "size >= %lld", (long long)least);
     (void)snprintf(sort, sizeof sort, "%s%s", pick(w, 2) ? "-" : "",
                    type <= JOB && pick(w, 2) ? "size" : "id");
-    op.call.labels = true;
-    op.list = (struct entity_list) { .filter = least ? str_from(filter) : (struct str) { 0 },
-                                     .text = str_from(text),
-                                     .sort = pick(w, 3) ? str_from(sort) : (struct str) { 0 },
-                                     .limit = 1 + (int)pick(w, 30) };
+    struct entity_list what = { .filter = least ? str_from(filter) : (struct str) { 0 },
+                                .text = str_from(text),
+                                .sort = pick(w, 3) ? str_from(sort) : (struct str) { 0 },
+                                .limit = 1 + (int)pick(w, 30) };
     for (bool more = true; more && count < ROWS_MAX;) {
-        const enum err_code rc = store_read(w->store, list_fn, &op, &err);
-        test_ok((rc == ERR_FORBIDDEN) == !may(w, type, READ), "list of %s: %s", KINDS[type].name, err.id);
-        if (rc)
+        json_t *page = rig_list(&w->rig, &w->who, KINDS[type].name, what, &err), *one;
+        test_ok((!page && err.code == ERR_FORBIDDEN) == !may(w, type, READ), "list of %s: %s",
+                KINDS[type].name, err.id);
+        if (!page)
             break;
-        json_t *page = json_loadb(op.out.ptr, op.out.len, 0, NULL), *one;
         size_t i;
         json_array_foreach(json_object_get(page, "items"), i, one)
         {
             got[count++] = record_id(one, "id");
             check_shown(w, one);
         }
-        op.list.after = arena_str(w->arena, record_str(page, "next"));
-        more = op.list.after.len > 0;
+        what.after = arena_str(w->rig.arena, record_str(page, "next"));
+        more = what.after.len > 0;
         json_decref(page);
     }
     const int wanted = may(w, type, READ) ? expected(w, type, READ, text, least, want) : 0;
     same(want, wanted, got, count, "list", type);
-    op.list.after = (struct str) { 0 };
-    const enum err_code rc = store_read(w->store, count_fn, &op, &err);
-    test_ok(rc ? !may(w, type, READ) : op.count == wanted, "count of %s: %lld", KINDS[type].name,
-            (long long)op.count);
-    buf_done(&op.out);
+    what.after = (struct str) { 0 };
+    const enum err_code rc = rig_count(&w->rig, &w->who, KINDS[type].name, what, &found, &exact, &err);
+    test_ok(rc ? !may(w, type, READ) : found == wanted, "count of %s: %lld", KINDS[type].name,
+            (long long)found);
 }
 
 static void check_rows(struct world *w, int type)
 {
     int64_t want[ROWS_MAX], got[ROWS_MAX];
     struct err err = { 0 };
-    struct op op = op_of(w, type, &w->who);
+    struct op op = op_of(w, type);
     op.ids = got;
-    const enum err_code rc = store_read(w->store, rows_fn, &op, &err);
+    const enum err_code rc = store_read(w->rig.store, rows_fn, &op, &err);
     test_ok((rc == ERR_FORBIDDEN) == !may(w, type, READ), "rows of %s", KINDS[type].name);
     if (!rc)
         same(want, expected(w, type, READ, NULL, 0, want), got, (int)op.count, "rows", type);
     if (type <= JOB) {
         op.common = true;
         op.cases = type == JOB;
-        teststore_ok(store_read(w->store, rows_fn, &op, &err), &err, "common rows");
+        teststore_ok(store_read(w->rig.store, rows_fn, &op, &err), &err, "common rows");
         same(want, expected(w, type, READ, NULL, 0, want), got, (int)op.count, "common rows", type);
     }
     buf_done(&op.out);
@@ -659,21 +521,22 @@ static void check_details(struct world *w)
     struct err err = { 0 };
     for (int n = 0; n < 12; n++) {
         const struct row *row = &w->rows[pick(w, w->rows_count)];
-        struct op op = op_of(w, row->type, &w->who);
+        struct op op = op_of(w, row->type);
         const bool sees = row->there && reaches(w, row, READ);
         const enum err_code none = may(w, row->type, READ) ? ERR_NOT_FOUND : ERR_FORBIDDEN;
         op.id = row->id;
         op.call.labels = true;
-        test_ok(store_read(w->store, get_fn, &op, &err) == (sees ? ERR_OK : none), "detail: %s", err.id);
+        test_ok(store_read(w->rig.store, get_fn, &op, &err) == (sees ? ERR_OK : none), "detail: %s", err.id);
         if (sees) {
             json_t *record = json_loadb(op.out.ptr, op.out.len, 0, NULL);
             check_shown(w, record);
             json_decref(record);
         }
-        test_ok(store_read(w->store, history_fn, &op, &err) == (sees ? ERR_OK : none), "history: %s", err.id);
+        test_ok(store_read(w->rig.store, history_fn, &op, &err) == (sees ? ERR_OK : none), "history: %s",
+                err.id);
         test_ok(!sees || row->type != AREA || !strstr(op.out.ptr, row->phone), "history shows the phone");
         /* attachments ask this */
-        test_ok(store_read(w->store, reached_fn, &op, &err) || op.exact == sees, "reached");
+        test_ok(store_read(w->rig.store, reached_fn, &op, &err) || op.reached == sees, "reached");
         buf_done(&op.out);
     }
 }
@@ -684,11 +547,11 @@ static void check_export(struct world *w, int type)
     char path[200];
     int64_t rows = 0;
     struct err err = { 0 };
-    struct op op = op_of(w, type, &w->who);
+    struct op op = op_of(w, type);
     struct buf text;
-    (void)snprintf(path, sizeof path, "%s/out.csv", w->root);
-    op.list.limit = 1;
-    const enum err_code rc = entity_export(&op.call, op.type, &op.list, TABLE_CSV, path, false, &rows, &err);
+    (void)snprintf(path, sizeof path, "%s/out.csv", w->rig.root);
+    const struct entity_list what = { .limit = 1 };
+    const enum err_code rc = entity_export(&op.call, op.type, &what, TABLE_CSV, path, false, &rows, &err);
     test_ok((rc == ERR_FORBIDDEN) == !(may(w, type, EXPORT) && may(w, type, READ)), "export of %s: %s",
             KINDS[type].name, err.id);
     buf_done(&op.out);
@@ -716,7 +579,6 @@ static void check_export(struct world *w, int type)
 static void check_change(struct world *w)
 {
     struct err err = { 0 };
-    char patch[200];
     struct row *row = &w->rows[pick(w, w->rows_count)], after;
     if (!row->there)
         return;
@@ -734,14 +596,15 @@ static void check_change(struct world *w)
         member(&json, row->type == AREA ? "grid" : "cell", after.grid);
     }
     buf_char(&json, '}');
-    (void)snprintf(patch, sizeof patch, "%s", json.ptr);
-    buf_done(&json);
-    const enum err_code rc = change(w, w->types[row->type], &w->who, row->id, patch, &err);
+    int64_t version = 0;
+    const enum err_code rc =
+        rig_update(&w->rig, &w->who, KINDS[row->type].name, row->id, &version, json.ptr, &err);
     const enum err_code want = !may(w, row->type, UPDATE) || !may(w, row->type, READ)    ? ERR_FORBIDDEN
                                : !reaches(w, row, READ)                                  ? ERR_NOT_FOUND
                                : !reaches(w, row, UPDATE) || !reaches(w, &after, UPDATE) ? ERR_FORBIDDEN
                                                                                          : ERR_OK;
-    test_ok(rc == want, "change of %s %s: %s", KINDS[row->type].name, patch, rc ? err.id : "done");
+    test_ok(rc == want, "change of %s %s: %s", KINDS[row->type].name, json.ptr, rc ? err.id : "done");
+    buf_done(&json);
     if (!rc)
         *row = after;
 }
@@ -750,14 +613,12 @@ static void check_delete(struct world *w)
 {
     struct err err = { 0 };
     struct row *row = &w->rows[pick(w, w->rows_count)];
-    struct op op = op_of(w, row->type, &w->who);
     bool used = false;
     if (!row->there)
         return;
     for (int i = 0; i < w->rows_count; i++)
         used = used || (w->rows[i].there && w->rows[i].type <= JOB && w->rows[i].above == row->id);
-    op.id = row->id;
-    const enum err_code rc = store_write(w->store, delete_fn, &op, &err);
+    const enum err_code rc = rig_delete(&w->rig, &w->who, KINDS[row->type].name, row->id, 0, &err);
     const enum err_code want = !may(w, row->type, DELETE) || !may(w, row->type, READ) ? ERR_FORBIDDEN
                                : !reaches(w, row, READ)                               ? ERR_NOT_FOUND
                                : !reaches(w, row, DELETE)                             ? ERR_FORBIDDEN
@@ -766,19 +627,17 @@ static void check_delete(struct world *w)
     test_ok(rc == want, "delete of %s: %s", KINDS[row->type].name, rc ? err.id : "done");
     if (!rc)
         row->there = false;
-    buf_done(&op.out);
 }
 
 /* All or nothing: one row out of scope, and nothing is changed. */
 static void check_import(struct world *w)
 {
     struct err err = { 0 };
-    struct findings findings;
+    struct table_import done;
     struct row *rows[3] = { NULL };
     struct buf text;
     int count = 0;
     bool good = may(w, AREA, IMPORT) && may(w, AREA, UPDATE) && may(w, AREA, READ);
-    test_ok(!findings_init(&findings, w->arena, &err), "findings");
     buf_init(&text, 4000);
     buf_text(&text, "code,size\n");
     for (int tries = 0; tries < 40 && count < 3; tries++) {
@@ -790,11 +649,7 @@ static void check_import(struct world *w)
         buf_printf(&text, "%s,%lld\n", row->code, (long long)row->size + 1);
         good = good && reaches(w, row, READ) && reaches(w, row, UPDATE);
     }
-    struct entity_call call = {
-        .entity = w->entity, .who = &w->who, .lang = LANG_EN, .arena = w->arena, .findings = &findings
-    };
-    struct table_import import = { .text = buf_get(&text) };
-    const enum err_code rc = entity_import(&call, w->types[AREA], &import, &err);
+    const enum err_code rc = rig_import(&w->rig, &w->who, "p.area", text.ptr, false, &done, &err);
     test_ok((rc == ERR_OK) == good, "import: %s", rc ? err.id : "done");
     for (int i = 0; !rc && i < count; i++)
         rows[i]->size++;
@@ -807,11 +662,10 @@ static void check_store(struct world *w)
     struct err err = { 0 };
     int64_t count = 0;
     for (int type = 0; type < TYPES; type++) {
-        struct op op = op_of(w, type, NULL);
-        op.list = (struct entity_list) { .limit = 200 };
+        struct entity_list what = { .limit = 200 };
         for (bool more = true; more;) {
-            teststore_ok(store_read(w->store, list_fn, &op, &err), &err, "all");
-            json_t *page = json_loadb(op.out.ptr, op.out.len, 0, NULL), *one;
+            json_t *page = rig_list(&w->rig, NULL, KINDS[type].name, what, &err), *one;
+            test_ok(page, "all: %s", err.id);
             size_t i;
             json_array_foreach(json_object_get(page, "items"), i, one)
             {
@@ -822,11 +676,10 @@ static void check_store(struct world *w)
                 test_ok(row && (type != AREA || record_id(one, "grid") == row->grid), "grid");
                 count++;
             }
-            op.list.after = arena_str(w->arena, record_str(page, "next"));
-            more = op.list.after.len > 0;
+            what.after = arena_str(w->rig.arena, record_str(page, "next"));
+            more = what.after.len > 0;
             json_decref(page);
         }
-        buf_done(&op.out);
     }
     for (int i = 0; i < w->rows_count; i++)
         count -= w->rows[i].there;
@@ -843,10 +696,11 @@ static void move_trees(struct world *w)
         put_orgs(w);
     }
     const int cell = (int)pick(w, CELLS);
+    int64_t version = 0;
     const int64_t parent = pick(w, 4) ? w->cells[pick(w, CELLS)] : 0;
     (void)snprintf(patch, sizeof patch, parent ? "{\"parent\":\"%lld\"}" : "{\"parent\":null}",
                    (long long)parent);
-    const enum err_code rc = change(w, w->grid, NULL, w->cells[cell], patch, &err);
+    const enum err_code rc = rig_update(&w->rig, NULL, "core.grid", w->cells[cell], &version, patch, &err);
     const bool circle = below_cell(w, parent, w->cells[cell]);
     test_ok(rc == (circle ? ERR_INVALID : ERR_OK), "move of a cell: %s", err.id);
     if (!rc)
@@ -857,7 +711,6 @@ static void move_trees(struct world *w)
 
 static void make_cells(struct world *w)
 {
-    struct err err = { 0 };
     char json[120];
     for (int i = 0; i < CELLS; i++) {
         w->cell_above[i] = i ? w->cells[pick(w, i)] : 0;
@@ -865,7 +718,7 @@ static void make_cells(struct world *w)
                        i ? "{\"code\":\"g%d\",\"name\":\"g\",\"parent\":\"%lld\"}"
                          : "{\"code\":\"g%d\",\"name\":\"g\"}",
                        i, (long long)w->cell_above[i]);
-        teststore_ok(create(w, w->grid, NULL, json, &w->cells[i], &err), &err, json);
+        w->cells[i] = rig_add(&w->rig, NULL, "core.grid", "%s", json);
     }
 }
 
@@ -878,7 +731,7 @@ static void test_nothing_out_of_scope(void **state)
     for (int i = 0; i < 90; i++)
         add_row(&w, (int)pick(&w, TYPES), NULL);
     for (int round = 0; round < ROUNDS; round++) {
-        const struct arena_mark mark = arena_mark(w.arena);
+        const struct arena_mark mark = arena_mark(w.rig.arena);
         random_rights(&w);
         for (int type = 0; type < TYPES; type++) {
             check_list(&w, type);
@@ -894,9 +747,9 @@ static void test_nothing_out_of_scope(void **state)
         check_import(&w);
         check_store(&w);
         move_trees(&w);
-        arena_release(w.arena, mark);
+        arena_release(w.rig.arena, mark);
     }
-    end(&w);
+    rig_end(&w.rig);
 }
 
 /* The tree of the grid: paths follow moves, circles and dangling cells are refused, what is granted stays. */
@@ -911,38 +764,30 @@ static void test_grid(void **state)
     for (int i = 0; i < 30; i++)
         move_trees(&w);
     for (int i = 0; i < CELLS; i++) {
-        struct op op = op_of(&w, 0, NULL);
-        op.type = w.grid;
-        op.id = w.cells[i];
-        teststore_ok(store_read(w.store, get_fn, &op, &err), &err, "cell");
-        json_t *record = json_loadb(op.out.ptr, op.out.len, 0, NULL);
+        json_t *record = rig_get(&w.rig, NULL, "core.grid", w.cells[i], &err);
+        test_ok(record, "cell: %s", err.id);
         cell_path(&w, w.cells[i], want, sizeof want);
         test_ok(str_eq(record_str(record, "path"), str_from(want)), "%s", want);
         json_decref(record);
-        buf_done(&op.out);
     }
     (void)snprintf(sql, sizeof sql,
                    "INSERT INTO user_role (id, user_id, role_id, everything, grid_id, created_at, created_by)"
                    " VALUES (1, 1, 1, 0, %lld, 0, 0)",
                    (long long)w.cells[CELLS - 1]);
-    exec(&w, sql);
+    teststore_exec(w.rig.store, sql);
     for (int i = 0; i < CELLS; i++) { /* nothing refers to it but a grant */
-        struct op op = op_of(&w, 0, NULL);
         bool leaf = true;
         for (int n = 0; n < CELLS; n++)
             leaf = leaf && w.cell_above[n] != w.cells[i];
-        op.type = w.grid;
-        op.id = w.cells[i];
-        if (i == CELLS - 1)
-            test_ok(store_write(w.store, delete_fn, &op, &err) == ERR_CONFLICT, "granted");
-        else if (leaf) {
-            teststore_ok(store_write(w.store, delete_fn, &op, &err), &err, "delete");
-            for (int n = i; n < CELLS; n++)
-                w.cell_above[i] = -1; /* gone */
+        const enum err_code rc = leaf ? rig_delete(&w.rig, NULL, "core.grid", w.cells[i], 0, &err) : ERR_OK;
+        if (i == CELLS - 1) {
+            test_ok(leaf && rc == ERR_CONFLICT, "granted");
+        } else {
+            teststore_ok(rc, &err, "delete");
+            w.cell_above[i] = leaf ? -1 : w.cell_above[i]; /* gone */
         }
-        buf_done(&op.out);
     }
-    end(&w);
+    rig_end(&w.rig);
 }
 
 TEST_MAIN(TEST(test_nothing_out_of_scope), TEST(test_grid))
