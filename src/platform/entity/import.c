@@ -1,4 +1,5 @@
 /* import.c - see table.h; also the data files of packs. */
+#include "base/charset.h"
 #include "base/csv.h"
 #include "base/log.h"
 #include "crypto/digest.h"
@@ -380,17 +381,37 @@ static int64_t count_lines(struct str text)
     return lines;
 }
 
-enum err_code entity_import(const struct entity_call *call, const struct entity_type *type,
-                            struct table_import *import, struct err *err)
+static enum err_code add_piece(void *arg, struct str piece, struct err *err)
+{
+    buf_str(arg, piece);
+    return buf_check(arg, err);
+}
+
+/* What a spreadsheet saved, as UTF-8: import->text itself, or turned into `room`. */
+static enum err_code read_text(const struct entity_call *call, struct table_import *import, struct buf *room,
+                               struct err *err)
+{
+    enum charset charset = CHARSET_UTF8;
+    enum err_code rc = charset_find(import->text, &charset, err);
+    if (rc == ERR_INVALID)
+        findings_add(call->findings, err);
+    import->charset = charset_name(charset);
+    if (rc || charset == CHARSET_UTF8)
+        return rc;
+    rc = charset_each(import->text, charset, add_piece, room, err);
+    import->text = buf_get(room);
+    return rc;
+}
+
+static enum err_code import_text(const struct entity_call *call, const struct entity_type *type,
+                                 struct table_import *import, struct err *err)
 {
     struct importing *m = mem_alloc(1, sizeof *m);
     if (!m)
         return err_nomem(err);
     *m = (struct importing) { .call = *call, .type = type, .import = import };
     m->call.quiet = count_lines(import->text) > TABLE_EVENTS_MAX;
-    enum err_code rc = call_may(call, type, "import", err);
-    if (!rc)
-        rc = store_write(call->entity->config.store, import_fn, m, err);
+    enum err_code rc = store_write(call->entity->config.store, import_fn, m, err);
     /* again, to tell every fault there is; that of a posted row came with no finding */
     if (is_fault(rc) && (m->faulty || !m->call.findings->count)) {
         m->careful = true;
@@ -400,6 +421,22 @@ enum err_code entity_import(const struct entity_call *call, const struct entity_
     if (rc == ERR_CANCELLED && import->dry_run)
         rc = ERR_OK;
     mem_free(m);
+    return rc;
+}
+
+enum err_code entity_import(const struct entity_call *call, const struct entity_type *type,
+                            struct table_import *import, struct err *err)
+{
+    const struct str given = import->text;
+    struct buf room;
+    buf_init(&room, 2 * TABLE_BYTES_MAX); /* two bytes become three */
+    enum err_code rc = call_may(call, type, "import", err);
+    if (!rc)
+        rc = read_text(call, import, &room, err);
+    if (!rc)
+        rc = import_text(call, type, import, err);
+    import->text = given;
+    buf_done(&room);
     return rc;
 }
 

@@ -76,6 +76,37 @@ static void test_import(void **state)
     rig_end(&f);
 }
 
+/* As spreadsheets on Chinese machines save it; what is neither that nor UTF-8 changes nothing. */
+static void test_charset(void **state)
+{
+    (void)state;
+    struct rig f = { 0 };
+    struct err err = { 0 };
+    struct table_import done;
+    begin(&f);
+    /* "code,name" and two names in GBK, one of them quoted with a line break in it */
+    teststore_ok(rig_import(&f, NULL, "p.site",
+                            "code,name\r\ns1,\xd6\xd0\xd0\xc4\xbb\xfa\xb7\xbf\r\n"
+                            "s2,\"\xb1\xb1\r\n\xbe\xa9\"\r\n",
+                            false, &done, &err),
+                 &err, "GBK");
+    test_ok(done.created == 2 && !strcmp(done.charset, "GB18030"), "%s", done.charset);
+    test_ok(teststore_number(f.store, "SELECT count(*) FROM p_site WHERE name = '\xe4\xb8\xad\xe5\xbf\x83"
+                                      "\xe6\x9c\xba\xe6\x88\xbf'") == 1,
+            "in UTF-8");
+    teststore_ok(rig_import(&f, NULL, "p.site", "code,name\ns1,\xe4\xb8\xad\n", false, &done, &err), &err,
+                 "UTF-8");
+    test_ok(done.updated == 1 && !strcmp(done.charset, "UTF-8"), "%s", done.charset);
+    test_ok(rig_import(&f, NULL, "p.site", "code,name\ns3,x\ns4,a\xff\n", false, &done, &err) == ERR_INVALID,
+            "neither");
+    const struct err *first = &f.findings.items[0];
+    test_ok(f.findings.count == 1 && !strcmp(first->id, "charset.neither") && first->at.line == 3 &&
+                first->at.column == 5,
+            "%s %d:%d", first->id, first->at.line, first->at.column);
+    test_ok(teststore_number(f.store, "SELECT count(*) FROM p_site") == 2, "nothing is left");
+    rig_end(&f);
+}
+
 /* A duplicate may be noticed after the last row only: told at its row all the same, also of a dry run. */
 static void test_import_duplicate(void **state)
 {
@@ -131,4 +162,4 @@ static void test_reference_lists(void **state)
     rig_end(&f);
 }
 
-TEST_MAIN(TEST(test_import), TEST(test_reference_lists), TEST(test_import_duplicate))
+TEST_MAIN(TEST(test_import), TEST(test_charset), TEST(test_reference_lists), TEST(test_import_duplicate))

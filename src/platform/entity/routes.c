@@ -411,10 +411,10 @@ static enum err_code import_with(struct request *req, struct work *work, struct 
     for (int i = 0; i < findings->count; i++)
         json_array_append_new(errors, finding_json(routes, req, &findings->items[i]));
     return reply_json(reply,
-                      json_pack("{s:I, s:I, s:I, s:I, s:o, s:i}", "rows", (json_int_t)import.rows, "created",
-                                (json_int_t)import.created, "updated", (json_int_t)import.updated,
-                                "unchanged", (json_int_t)import.unchanged, "errors", errors, "more",
-                                findings->more),
+                      json_pack("{s:s?, s:I, s:I, s:I, s:I, s:o, s:i}", "charset", import.charset, "rows",
+                                (json_int_t)import.rows, "created", (json_int_t)import.created, "updated",
+                                (json_int_t)import.updated, "unchanged", (json_int_t)import.unchanged,
+                                "errors", errors, "more", findings->more),
                       err);
 }
 

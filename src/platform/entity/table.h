@@ -12,11 +12,12 @@
 #define TABLE_EVENTS_MAX 1000 /* rows up to which each is an event of its own; else one `record.imported` */
 
 struct table_import {
-    struct str text;  /* CSV */
+    struct str text;  /* CSV in UTF-8 or GB18030, which is found out */
     bool dry_run;     /* everything is done, told and undone */
     bool keep_edited; /* data of packs: a record that somebody changed since is left alone */
     struct str pack;  /* then: whose data it is */
     int64_t rows, created, updated, unchanged; /* out */
+    const char *charset;                       /* out: what it is in, "UTF-8" or "GB18030" */
 };
 
 /* Needs PACK.TYPE.import besides create and update.
