@@ -277,7 +277,8 @@ struct acting {
     int64_t id, number, version, from, new_id, row_id, now;
     struct str code, title, model, comment, name;
     const struct decision_case_row *one;
-    bool remove, ship;
+    bool remove;
+    const struct imports *imports; /* of a version that becomes tested, or is shipped */
     int64_t out;
     int64_t cases_mark[3];
 };
@@ -387,6 +388,8 @@ static enum err_code ship(struct acting *acting, struct tx *tx, struct err *err)
     stmt_bind_i64(stmt, 1, acting->id);
     stmt_bind_i64(stmt, 2, acting->now);
     rc = stmt_run(stmt, NULL, err);
+    if (rc == ERR_OK)
+        rc = imports_pin(tx, acting->id, 1, acting->imports, err);
     return rc ? rc : set_published(acting, tx, 1, err);
 }
 
@@ -405,7 +408,7 @@ static enum err_code create_fn(struct tx *tx, void *arg, struct err *err)
     rc = stmt_run(stmt, NULL, err);
     if (rc == ERR_OK)
         rc = add_version(acting, tx, 1, acting->model, err);
-    if (rc == ERR_OK && acting->ship)
+    if (rc == ERR_OK && acting->imports)
         rc = ship(acting, tx, err);
     return rc ? rc : tell(acting, tx, STR(""), err);
 }
@@ -420,9 +423,9 @@ static bool code_fits(struct str code)
     return code.len > 0 && code.len <= DECISION_CODE_MAX;
 }
 
-static enum err_code create(struct decisions *decisions, const struct decision_act *act, bool shipped,
-                            struct str code, struct str title, struct str model, int64_t *out_id,
-                            struct err *err)
+static enum err_code create(struct decisions *decisions, const struct decision_act *act,
+                            const struct imports *shipped, struct str code, struct str title,
+                            struct str model, int64_t *out_id, struct err *err)
 {
     struct acting acting = begin(decisions, act, "create", 0, 1);
     if (!code_fits(code)) {
@@ -435,7 +438,7 @@ static enum err_code create(struct decisions *decisions, const struct decision_a
     acting.code = code;
     acting.title = title;
     acting.model = model;
-    acting.ship = shipped;
+    acting.imports = shipped;
     const enum err_code rc = store_write(decisions->config.store, create_fn, &acting, err);
     if (rc == ERR_OK)
         *out_id = acting.id;
@@ -445,13 +448,13 @@ static enum err_code create(struct decisions *decisions, const struct decision_a
 enum err_code decision_create(struct decisions *decisions, const struct decision_act *act, struct str code,
                               struct str title, struct str model, int64_t *out_id, struct err *err)
 {
-    return create(decisions, act, false, code, title, model, out_id, err);
+    return create(decisions, act, NULL, code, title, model, out_id, err);
 }
 
-enum err_code decision_ship(struct decisions *decisions, struct str code, struct str title, struct str model,
-                            int64_t *out_id, struct err *err)
+enum err_code decision_ship(struct decisions *decisions, struct str code, struct str title,
+                            const struct imports *imports, int64_t *out_id, struct err *err)
 {
-    return create(decisions, NULL, true, code, title, model, out_id, err);
+    return create(decisions, NULL, imports, code, title, imports->sources[0].text, out_id, err);
 }
 
 static enum err_code draft_fn(struct tx *tx, void *arg, struct err *err)
@@ -523,6 +526,8 @@ static enum err_code save_fn(struct tx *tx, void *arg, struct err *err)
     stmt_bind_i64(stmt, 5, acting->now);
     stmt_bind_i64(stmt, 6, user_of(acting));
     rc = change_one(acting, stmt, err);
+    if (rc == ERR_OK)
+        rc = imports_unpin(tx, acting->id, err);
     return rc ? rc : tell(acting, tx, number_detail(tx, acting->number), err);
 }
 
@@ -554,6 +559,8 @@ static enum err_code discard_fn(struct tx *tx, void *arg, struct err *err)
     stmt_bind_i64(stmt, 1, acting->id);
     stmt_bind_i64(stmt, 2, acting->number);
     rc = change_one(acting, stmt, err);
+    if (rc == ERR_OK)
+        rc = imports_unpin(tx, acting->id, err);
     return rc ? rc : tell(acting, tx, number_detail(tx, acting->number), err);
 }
 
@@ -635,11 +642,12 @@ enum err_code decision_retire(struct decisions *decisions, const struct decision
 static enum err_code untest(struct acting *acting, struct tx *tx, struct err *err)
 {
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    const enum err_code rc = tx_prepare(tx, SQL_VERSION_UNTEST, &stmt, err);
+    enum err_code rc = tx_prepare(tx, SQL_VERSION_UNTEST, &stmt, err);
     if (rc)
         return rc;
     stmt_bind_i64(stmt, 1, acting->id);
-    return stmt_run(stmt, NULL, err);
+    rc = stmt_run(stmt, NULL, err);
+    return rc ? rc : imports_unpin(tx, acting->id, err);
 }
 
 static enum err_code write_case(struct acting *acting, struct tx *tx, struct err *err)
@@ -727,15 +735,18 @@ static enum err_code tested_fn(struct tx *tx, void *arg, struct err *err)
     rc = stmt_run(stmt, &changes, err);
     if (rc == ERR_OK && changes != 1)
         rc = err_set(err, ERR_STALE, "store.changed_meanwhile", ARG_END);
+    if (rc == ERR_OK)
+        rc = imports_pin(tx, acting->id, acting->number, acting->imports, err);
     return rc ? rc : tell(acting, tx, number_detail(tx, acting->number), err);
 }
 
 static enum err_code run_cases(struct decisions *decisions, struct arena *arena, struct reading *reading,
-                               enum lang lang, struct decision_test *out, struct err *err)
+                               const struct imports *imports, enum lang lang, struct decision_test *out,
+                               struct err *err)
 {
     AUTO(dmn_free_auto) struct dmn_model *model = NULL;
     struct err why = { 0 };
-    enum err_code rc = decision_load(reading->version.model, &model, &why, err);
+    enum err_code rc = decision_load(imports, &model, &why, err);
     if (rc)
         return rc;
     if (!model) {
@@ -758,6 +769,7 @@ enum err_code decision_test(struct decisions *decisions, const struct decision_a
 {
     struct reading reading = { .arena = arena, .id = id, .number = number };
     struct decision_test test = { 0 };
+    struct imports imports;
     reading.cases = arena_alloc(arena, DECISION_CASES_MAX, sizeof(*reading.cases));
     test.results = arena_alloc(arena, DECISION_CASES_MAX, sizeof(*test.results));
     if (!reading.cases || !test.results)
@@ -767,12 +779,15 @@ enum err_code decision_test(struct decisions *decisions, const struct decision_a
         rc = store_read(decisions->config.store, cases_fn, &reading, err);
     test.count = reading.count;
     if (rc == ERR_OK)
-        rc = run_cases(decisions, arena, &reading, lang, &test, err);
+        rc = imports_of_version(decisions, arena, &reading.version, &imports, err);
+    if (rc == ERR_OK)
+        rc = run_cases(decisions, arena, &reading, &imports, lang, &test, err);
     if (rc)
         return rc;
     if (reading.version.state == DECISION_DRAFT && test.count > 0 && test.failed == 0 && test.errors == 0) {
         struct acting acting = begin(decisions, act, "test", id, number);
         acting.version = reading.version.version;
+        acting.imports = &imports;
         memcpy(acting.cases_mark, reading.cases_mark, sizeof acting.cases_mark);
         rc = store_write(decisions->config.store, tested_fn, &acting, err);
         test.tested = rc == ERR_OK;
@@ -838,13 +853,13 @@ static void drop_one(struct decisions *decisions)
 }
 
 static enum err_code compile_held(struct decisions *decisions, const struct decision_version_row *version,
-                                  struct held **out, struct err *err)
+                                  const struct imports *imports, struct held **out, struct err *err)
 {
     struct err why = { 0 };
     struct held *held = mem_alloc(1, sizeof(*held));
     if (!held)
         return err_nomem(err);
-    enum err_code rc = decision_load(version->model, &held->model, &why, err);
+    enum err_code rc = decision_load(imports, &held->model, &why, err);
     if (rc == ERR_OK && !held->model) {
         rc = why.code;
         if (err)
@@ -876,8 +891,9 @@ static enum err_code compile_held(struct decisions *decisions, const struct deci
 enum err_code decision_get(struct decisions *decisions, struct str code, int64_t number,
                            const struct decision_held **out, struct err *err)
 {
-    AUTO(arena_free_auto) struct arena *arena = arena_new(DMN_BYTES_MAX + (1 << 20));
+    AUTO(arena_free_auto) struct arena *arena = arena_new(DMN_MODEL_BYTES_MAX);
     struct reading reading = { .arena = arena, .code = code, .number = number };
+    struct imports imports;
     if (!arena)
         return err_nomem(err);
     enum err_code rc = store_read(decisions->config.store, published_fn, &reading, err);
@@ -892,7 +908,9 @@ enum err_code decision_get(struct decisions *decisions, struct str code, int64_t
             reading.version.state != DECISION_RETIRED)
             rc = err_set(err, ERR_NOT_FOUND, "decision.not_published", ARG_INT("number", number), ARG_END);
         if (rc == ERR_OK)
-            rc = compile_held(decisions, &reading.version, &held, err);
+            rc = imports_of_version(decisions, arena, &reading.version, &imports, err);
+        if (rc == ERR_OK)
+            rc = compile_held(decisions, &reading.version, &imports, &held, err);
     }
     if (rc == ERR_OK)
         *out = &held->public;

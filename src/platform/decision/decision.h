@@ -6,7 +6,8 @@
  * Invariants: 1 a model that is published or retired never changes; 2 at most one version of a decision is
  * published and at most one is a draft or tested; 3 `tested` means that this model has no errors and that
  * every case of the decision gives what it expects, so a change of either makes it a draft again; 4 every
- * act is audited in its transaction.
+ * act is audited in its transaction; 5 what a model imports is found by its namespace: of a draft what is
+ * published now, and from `tested` on the very versions it was tested with.
  * Threads: any.  Layer: platform/decision; above pack, below entity. */
 #pragma once
 #include "dmn/dmn.h"

@@ -68,3 +68,23 @@
     "UPDATE decision_case SET name = ?3, target = ?4, input = ?5, expected = ?6, version = version + 1, "    \
     "updated_at = ?7, updated_by = ?8 WHERE id = ?1 AND decision_id = ?2 AND (?9 = -1 OR version = ?9)"
 #define SQL_CASE_REMOVE "DELETE FROM decision_case WHERE id = ?1 AND decision_id = ?2"
+
+/* What is published under a namespace; there should be one at most. */
+#define SQL_IMPORT_PUBLISHED                                                                                 \
+    "SELECT v.namespace, d.code, d.id, v.number, d.published, v.model FROM decision_version v "              \
+    "JOIN decision d ON d.id = v.decision_id WHERE v.namespace = ?1 AND v.state = 2 ORDER BY d.code LIMIT 2"
+#define SQL_IMPORT_PINS                                                                                      \
+    "SELECT i.namespace, d.code, i.of_id, i.of_number, d.published, v.model FROM decision_import i "         \
+    "JOIN decision d ON d.id = i.of_id "                                                                     \
+    "JOIN decision_version v ON v.decision_id = i.of_id AND v.number = i.of_number "                         \
+    "WHERE i.decision_id = ?1 AND i.number = ?2 ORDER BY i.namespace"
+#define SQL_IMPORT_ADD                                                                                       \
+    "INSERT INTO decision_import (decision_id, number, namespace, of_id, of_number) "                        \
+    "VALUES (?1, ?2, ?3, ?4, ?5)"
+#define SQL_IMPORT_UNPIN                                                                                     \
+    "DELETE FROM decision_import WHERE decision_id = ?1 AND number NOT IN "                                  \
+    "(SELECT number FROM decision_version WHERE decision_id = ?1 AND state <> 0)"
+#define SQL_VERSION_NAMESPACE                                                                                \
+    "UPDATE decision_version SET namespace = ?3 WHERE decision_id = ?1 AND number = ?2"
+#define SQL_VERSION_NAMELESS                                                                                 \
+    "SELECT decision_id, number, model FROM decision_version WHERE namespace = '' AND state IN (1, 2)"

@@ -322,5 +322,169 @@ static void test_packs(void **state)
     tear_down(&f);
 }
 
-TEST_MAIN(TEST(test_life), TEST(test_broken_models), TEST(test_failing_statements), TEST(test_xlsx),
-          TEST(test_views), TEST(test_packs))
+#define IMPORTS(ns, of, expression)                                                                          \
+    "<definitions xmlns='https://www.omg.org/spec/DMN/20230324/MODEL/' name='m' namespace='urn:" ns "'>"     \
+    "<import name='of' namespace='urn:" of "' importType='https://www.omg.org/spec/DMN/20230324/MODEL/'/>"   \
+    "<decision id='d' name='" ns "'><variable name='" ns "'/>"                                               \
+    "<informationRequirement><requiredDecision href='urn:" of "#d'/></informationRequirement>"               \
+    "<literalExpression><text>" expression "</text></literalExpression></decision></definitions>"
+#define GIVES(ns, value)                                                                                     \
+    "<definitions xmlns='https://www.omg.org/spec/DMN/20230324/MODEL/' name='m' namespace='urn:" ns "'>"     \
+    "<decision id='d' name='" ns "'><variable name='" ns "'/><literalExpression><text>" value                \
+    "</text></literalExpression></decision></definitions>"
+
+/* Adds the case that `target` gives `want`, tests and publishes that version. */
+static void publish(struct fixture *f, int64_t id, int64_t number, const char *target, const char *want)
+{
+    struct decision_test test;
+    struct err err = { 0 };
+    int64_t one;
+    const struct decision_case_row row = { .decision_id = id,
+                                           .version = -1,
+                                           .name = str_from(want),
+                                           .target = str_from(target),
+                                           .input = STR("{}"),
+                                           .expected = str_from(want) };
+    teststore_ok(decision_case_save(f->decisions, NULL, &row, false, &one, &err), &err, "case");
+    teststore_ok(decision_test(f->decisions, NULL, f->arena, id, number, LANG_EN, &test, &err), &err, "test");
+    test_ok(test.tested, "%s is tested: %.*s", target, STR_ARG(test.results[0].got));
+    const struct decision_case_row gone = { .id = one, .decision_id = id, .version = -1, .name = STR("x") };
+    teststore_ok(decision_publish(f->decisions, NULL, id, number, &err), &err, "publish");
+    teststore_ok(decision_case_save(f->decisions, NULL, &gone, true, &one, &err), &err, "remove");
+}
+
+static int64_t create(struct fixture *f, const char *code, const char *model)
+{
+    struct err err = { 0 };
+    int64_t id;
+    teststore_ok(
+        decision_create(f->decisions, NULL, str_from(code), str_from(code), str_from(model), &id, &err), &err,
+        "create");
+    return id;
+}
+
+static int64_t redraft(struct fixture *f, int64_t id, int64_t from, const char *model)
+{
+    struct err err = { 0 };
+    int64_t number, version;
+    teststore_ok(decision_draft(f->decisions, NULL, id, from, &number, &err), &err, "draft");
+    teststore_ok(decision_save(f->decisions, NULL, id, number, -1, str_from(model), STR(""), &version, &err),
+                 &err, "save");
+    return number;
+}
+
+/* What a version of a decision gives, as text. */
+static void expect(struct fixture *f, const char *code, int64_t number, int64_t want)
+{
+    struct err err = { 0 };
+    const struct decision_held *held = NULL;
+    struct feel_value value = { 0 };
+    struct feel_eval ev;
+    int64_t got = -1;
+    teststore_ok(decision_get(f->decisions, str_from(code), number, &held, &err), &err, "get");
+    feel_eval_init(&ev, f->arena);
+    teststore_ok(dmn_evaluate(held->model, dmn_find(held->model, DMN_DECISION, str_from(code)), &ev, NULL, 0,
+                              NULL, &value, &err),
+                 &err, "evaluate");
+    test_ok(value.kind == FEEL_NUMBER && decimal_to_i64(value.number, &got) && got == want, "%s %d gives %d",
+            code, (int)number, (int)got);
+    decision_release(f->decisions, held);
+}
+
+/* A version keeps the versions that it was tested with, whatever is published later. */
+static void test_imports(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct err err = { 0 }, why = { 0 };
+    struct dmn_model *model = NULL;
+    struct decision_version_row row;
+    struct decision_test test;
+    struct imports imports;
+    set_up(&f);
+    const int64_t upper = create(&f, "upper", IMPORTS("upper", "lower", "of.lower * 10"));
+    test_ok(decision_test(f.decisions, NULL, f.arena, upper, 1, LANG_EN, &test, &err) == ERR_INVALID &&
+                strcmp(err.id, "dmn.no_import") == 0,
+            "nothing is published by that namespace: %s", err.id);
+    const int64_t lower = create(&f, "lower", GIVES("lower", "1"));
+    test_ok(decision_test(f.decisions, NULL, f.arena, upper, 1, LANG_EN, &test, &err) == ERR_INVALID,
+            "a draft is no published one");
+    publish(&f, lower, 1, "lower", "1");
+    publish(&f, upper, 1, "upper", "10");
+    expect(&f, "upper", 0, 10);
+
+    const int64_t second = redraft(&f, lower, 1, GIVES("lower", "2"));
+    publish(&f, lower, second, "lower", "2");
+    expect(&f, "lower", 0, 2);
+    expect(&f, "upper", 1, 10); /* held in memory */
+    struct decisions *fresh = decisions_new(&f.decisions->config);
+    struct decisions *old = f.decisions;
+    f.decisions = fresh;
+    expect(&f, "upper", 1, 10); /* and compiled anew: still with the retired one */
+    f.decisions = old;
+    decisions_free(fresh);
+    teststore_ok(decision_version_read(f.decisions, f.arena, upper, 1, &row, &err), &err, "read");
+    teststore_ok(imports_of_version(f.decisions, f.arena, &row, &imports, &err), &err, "imports");
+    test_ok(imports.direct == 1 && imports.pins[0].number == 1 && imports.pins[0].published == 2 &&
+                imports.pins[0].decision_id == lower,
+            "pinned to 1 while 2 is published");
+
+    const int64_t taken = redraft(&f, upper, 1, IMPORTS("upper", "lower", "of.lower * 10"));
+    publish(&f, upper, taken, "upper", "20");
+    expect(&f, "upper", 0, 20);
+
+    /* two ways to one namespace go together only in one version */
+    const int64_t top = create(&f, "top", IMPORTS("top", "upper", "of.upper + 1"));
+    publish(&f, top, 1, "top", "21");
+    const int64_t third = redraft(&f, lower, second, GIVES("lower", "3"));
+    publish(&f, lower, third, "lower", "3");
+    static const char both[] =
+        "<definitions xmlns='https://www.omg.org/spec/DMN/20230324/MODEL/' name='m' namespace='urn:both'>"
+        "<import name='a' namespace='urn:upper' importType=''/><import name='b' namespace='urn:lower' "
+        "importType=''/></definitions>";
+    teststore_ok(decision_load_text(f.decisions, str_from(both), &model, &why, &err), &err, "load");
+    test_ok(!model && strcmp(why.id, "decision.import_two") == 0, "lower 2 and lower 3: %s", why.id);
+
+    /* an import that comes back to the model itself */
+    const int64_t round = redraft(&f, lower, third, IMPORTS("lower", "top", "of.top"));
+    test_ok(decision_test(f.decisions, NULL, f.arena, lower, round, LANG_EN, &test, &err) == ERR_INVALID &&
+                strcmp(err.id, "dmn.import_cycle") == 0,
+            "round: %s", err.id);
+    tear_down(&f);
+}
+
+/* Models of packs that import one another, in whatever order their files come. */
+static void test_pack_imports(void **state)
+{
+    (void)state;
+    struct fixture f;
+    char dir[400], inner[420];
+    set_up(&f);
+    (void)snprintf(dir, sizeof dir, "%s/chain", teststore_dir());
+    (void)snprintf(inner, sizeof inner, "%s/decisions", dir);
+    test_ok(mkdir(dir, 0700) == 0 && mkdir(inner, 0700) == 0, "folders");
+    put_file(dir, "pack.json",
+             "{\"name\":\"chain\",\"version\":\"0.1.0\",\"title\":{\"zh-CN\":\"t\",\"en\":\"t\"}}");
+    put_file(dir, "decisions/a.dmn", IMPORTS("chain.a", "chain.b", "of.chain.b + 1"));
+    take_pack(&f, dir, ERR_INVALID);
+    put_file(dir, "decisions/b.dmn", IMPORTS("chain.b", "chain.c", "of.chain.c + 1"));
+    put_file(dir, "decisions/c.dmn", GIVES("chain.c", "1"));
+    take_pack(&f, dir, ERR_OK);
+    expect(&f, "chain.a", 0, 3);
+
+    const struct packs_config config = { 0 };
+    struct findings findings;
+    struct packs *packs = NULL;
+    struct err err = { 0 };
+    teststore_ok(findings_init(&findings, f.arena, &err), &err, "findings");
+    teststore_ok(packs_load_dir(dir, &config, &findings, &packs, &err), &err, "packs");
+    teststore_ok(decisions_check_packs(packs, f.decisions->config.words, LANG_EN, &findings, &err), &err,
+                 "check");
+    test_ok(findings.count == 0, "%d findings: %s", findings.count,
+            findings.count ? findings.items[0].id : "");
+    packs_free(packs);
+    tear_down(&f);
+}
+
+TEST_MAIN(TEST(test_life), TEST(test_imports), TEST(test_pack_imports), TEST(test_broken_models),
+          TEST(test_failing_statements), TEST(test_xlsx), TEST(test_views), TEST(test_packs))

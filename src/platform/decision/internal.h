@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/ids.h"
 #include "platform/decision/decision.h"
+#include "platform/decision/imports.h"
 
 #include <pthread.h>
 
@@ -24,20 +25,25 @@ struct decisions {
     int64_t uses;
 };
 
-/* decision.c: as decision_create(), published at once; for models that packs bring. */
+/* decision.c: as decision_create(), published at once; for models that packs bring.  The model is
+ * imports->sources[0]. */
 MUST_CHECK enum err_code decision_ship(struct decisions *decisions, struct str code, struct str title,
-                                       struct str model, int64_t *out_id, struct err *err);
+                                       const struct imports *imports, int64_t *out_id, struct err *err);
 
 /* -- view.c: models as JSON for the page -- */
 
-/* Loads a model from its text; a model that does not load gives *out_model NULL and *out_why filled. */
-MUST_CHECK enum err_code decision_load(struct str text, struct dmn_model **out_model, struct err *out_why,
-                                       struct err *err);
+/* Loads a model with what it imports; one that does not load gives *out_model NULL and *out_why filled. */
+MUST_CHECK enum err_code decision_load(const struct imports *imports, struct dmn_model **out_model,
+                                       struct err *out_why, struct err *err);
+/* The same of a text that need not be saved, over what is published now. */
+MUST_CHECK enum err_code decision_load_text(struct decisions *decisions, struct str text,
+                                            struct dmn_model **out_model, struct err *out_why,
+                                            struct err *err);
 /* { loads, findings, decisions, inputs }: new reference. */
-MUST_CHECK enum err_code decision_check_json(const struct decisions *decisions, struct arena *arena,
+MUST_CHECK enum err_code decision_check_json(struct decisions *decisions, struct arena *arena,
                                              struct str text, enum lang lang, json_t **out, struct err *err);
 /* { value, warnings, tables, values } of one decision or service for the entries of `input`. */
-MUST_CHECK enum err_code decision_evaluate_json(const struct decisions *decisions, struct str text,
+MUST_CHECK enum err_code decision_evaluate_json(struct decisions *decisions, struct str text,
                                                 struct str target, const json_t *input, enum lang lang,
                                                 json_t **out, struct err *err);
 MUST_CHECK enum err_code decision_diff_json(struct arena *arena, struct str before, struct str after,

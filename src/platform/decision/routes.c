@@ -146,17 +146,39 @@ static enum err_code list_post(struct request *req, struct reply *reply, struct 
 
 /* -- versions ------------------------------------------------------------------------------------------ */
 
+/* What the version imports: of a draft what is published now, of any other what it is pinned to. */
+static json_t *imports_json(const struct imports *imports)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < imports->direct; i++) {
+        const struct pin *pin = &imports->pins[i];
+        (void)json_array_append_new(list, json_pack("{s:o,s:o,s:o,s:I,s:I}", "namespace", json_str(pin->ns),
+                                                    "id", json_id(pin->decision_id), "code",
+                                                    json_str(pin->code), "number", (json_int_t)pin->number,
+                                                    "published", (json_int_t)pin->published));
+    }
+    return list;
+}
+
 static enum err_code version_get(struct request *req, struct reply *reply, struct err *err)
 {
+    AUTO(arena_free_auto) struct arena *arena = arena_new(MODEL_ARENA_MAX);
     struct decision_version_row row;
+    struct imports imports;
     int64_t id, number;
+    if (!arena)
+        return err_nomem(err);
     enum err_code rc = path_version(req, &id, &number, err);
     if (rc == ERR_OK)
-        rc = decision_version_read(req->ctx, req->arena, id, number, &row, err);
+        rc = decision_version_read(req->ctx, arena, id, number, &row, err);
+    if (rc == ERR_OK)
+        rc = imports_of_version(req->ctx, arena, &row, &imports, err);
     if (rc)
         return rc;
+    json_t *json = version_json(&row);
+    (void)json_object_set_new(json, "imports", imports_json(&imports));
     reply_version(reply, row.version);
-    return reply_json(reply, version_json(&row), err);
+    return reply_json(reply, json, err);
 }
 
 static enum err_code versions_post(struct request *req, struct reply *reply, struct err *err)

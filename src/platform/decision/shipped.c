@@ -57,12 +57,12 @@ static enum err_code offer(struct taking *taking, struct err *err)
     return rc;
 }
 
-static enum err_code check_model(const struct taking *taking, struct str *out_title, struct arena *arena,
+static enum err_code check_model(const struct imports *imports, struct str *out_title, struct arena *arena,
                                  struct err *err)
 {
     AUTO(dmn_free_auto) struct dmn_model *model = NULL;
     struct err why = { 0 };
-    const enum err_code rc = decision_load(taking->model, &model, &why, err);
+    const enum err_code rc = decision_load(imports, &model, &why, err);
     if (rc)
         return rc;
     for (int i = 0; model && i < dmn_findings(model)->count && !why.code; i++)
@@ -77,41 +77,88 @@ static enum err_code check_model(const struct taking *taking, struct str *out_ti
     return out_title->ptr ? ERR_OK : err_nomem(err);
 }
 
+/* *out_later: it imports what is not published yet. */
 static enum err_code take(struct decisions *decisions, struct arena *arena, struct str code, struct str model,
-                          struct err *err)
+                          bool *out_later, struct err *err)
 {
     struct taking taking = { .decisions = decisions, .code = code, .model = model };
-    enum err_code rc = check_model(&taking, &taking.title, arena, err);
-    if (rc == ERR_OK)
-        rc = store_read(decisions->config.store, look_fn, &taking, err);
+    struct imports imports;
+    enum err_code rc = store_read(decisions->config.store, look_fn, &taking, err);
     if (rc || taking.same)
+        return rc;
+    const struct decision_version_row draft = { .state = DECISION_DRAFT, .model = model };
+    rc = imports_of_version(decisions, arena, &draft, &imports, err);
+    if (rc == ERR_OK)
+        rc = check_model(&imports, &taking.title, arena, err);
+    *out_later = rc == ERR_INVALID && strcmp(err->id, "dmn.no_import") == 0;
+    if (rc)
         return rc;
     if (taking.there)
         return offer(&taking, err);
-    return decision_ship(decisions, code, taking.title.len > 0 ? taking.title : code, model, &taking.id, err);
+    return decision_ship(decisions, code, taking.title.len > 0 ? taking.title : code, &imports, &taking.id,
+                         err);
 }
 
-enum err_code decisions_take_packs(struct decisions *decisions, const struct packs *packs, struct err *err)
+struct round {
+    int taken, later; /* of this round */
+    struct err why;   /* of the first that has to wait */
+};
+
+static enum err_code take_file(struct decisions *decisions, const struct pack *pack,
+                               const struct pack_file *file, struct round *round, struct err *err)
 {
+    AUTO(arena_free_auto) struct arena *arena = arena_new(DMN_MODEL_BYTES_MAX);
+    bool later = false;
+    struct err why = { 0 };
+    const struct str code = arena_printf(arena, "%.*s.%.*s", STR_ARG(pack->name), STR_ARG(file->name));
+    if (!code.ptr)
+        return err_nomem(err);
+    const enum err_code rc = take(decisions, arena, code, file->text, &later, &why);
+    if (!rc) {
+        round->taken++;
+        return ERR_OK;
+    }
+    (void)err_pointer(&why, code);
+    (void)err_in(&why, "decision.pack");
+    if (later && round->later++ == 0)
+        round->why = why;
+    if (!later && err)
+        *err = why;
+    return later ? ERR_OK : rc;
+}
+
+static enum err_code take_round(struct decisions *decisions, const struct packs *packs, struct round *round,
+                                struct err *err)
+{
+    enum err_code rc = ERR_OK;
     for (int i = 0; i < packs_count(packs); i++) {
         const struct pack *pack = packs_at(packs, i);
-        for (int j = 0; j < pack->files_count; j++) {
+        for (int j = 0; j < pack->files_count && !rc; j++) {
             const struct pack_file *file = &pack->files[j];
-            AUTO(arena_free_auto) struct arena *arena = arena_new(1 << 20);
-            if (file->folder != PACK_DECISIONS || !str_eq(file->ending, STR("dmn")))
-                continue;
-            const struct str code =
-                arena_printf(arena, "%.*s.%.*s", STR_ARG(pack->name), STR_ARG(file->name));
-            if (!code.ptr)
-                return err_nomem(err);
-            const enum err_code rc = take(decisions, arena, code, file->text, err);
-            if (rc) {
-                (void)err_pointer(err, code);
-                return err_in(err, "decision.pack");
-            }
+            if (file->folder == PACK_DECISIONS && str_eq(file->ending, STR("dmn")))
+                rc = take_file(decisions, pack, file, round, err);
         }
     }
-    return ERR_OK;
+    return rc;
+}
+
+/* Round by round, so that what is imported is there before what imports it, whatever the files' names. */
+enum err_code decisions_take_packs(struct decisions *decisions, const struct packs *packs, struct err *err)
+{
+    enum err_code rc = store_write(decisions->config.store, imports_name, NULL, err);
+    for (int later = -1; !rc;) {
+        struct round round = { 0 };
+        rc = take_round(decisions, packs, &round, err);
+        if (rc || !round.later)
+            return rc;
+        if (round.later == later) {
+            if (err)
+                *err = round.why;
+            return round.why.code;
+        }
+        later = round.later;
+    }
+    return rc;
 }
 
 /* -- bihuan pack check --------------------------------------------------------------------------------- */
@@ -119,6 +166,7 @@ enum err_code decisions_take_packs(struct decisions *decisions, const struct pac
 #define CHECK_FINDINGS_MAX 50
 
 struct check {
+    const struct packs *packs;
     const struct words *words;
     enum lang lang;
     struct findings *findings;
@@ -152,16 +200,22 @@ static enum err_code tell(const struct check *check, const struct dmn_finding *f
 
 static enum err_code check_file(const struct check *check, struct err *err)
 {
+    AUTO(arena_free_auto) struct arena *arena = arena_new(DMN_MODEL_BYTES_MAX);
     AUTO(dmn_free_auto) struct dmn_model *model = NULL;
     struct err why = { 0 };
-    enum err_code rc = decision_load(check->file->text, &model, &why, err);
+    struct imports imports;
+    if (!arena)
+        return err_nomem(err);
+    enum err_code rc = imports_of_packs(check->packs, arena, check->file->text, &imports, err);
+    if (rc == ERR_OK)
+        rc = decision_load(&imports, &model, &why, err);
     if (rc == ERR_OK && !model) {
         struct dmn_finding none = { .err = why, .line = why.at.line };
         none.err.at.line = 0; /* stands in front already */
         return tell(check, &none, err);
     }
     for (int i = 0; rc == ERR_OK && i < dmn_findings(model)->count && i < CHECK_FINDINGS_MAX; i++)
-        if (dmn_findings(model)->items[i].is_error)
+        if (dmn_findings(model)->items[i].is_error && dmn_findings(model)->items[i].source == 0)
             rc = tell(check, &dmn_findings(model)->items[i], err);
     return rc;
 }
@@ -173,7 +227,7 @@ enum err_code decisions_check_packs(const struct packs *packs, const struct word
     for (int i = 0; i < packs_count(packs); i++)
         for (int j = 0; j < packs_at(packs, i)->files_count && rc == ERR_OK; j++) {
             const struct pack *pack = packs_at(packs, i);
-            const struct check check = { words, lang, findings, pack, &pack->files[j] };
+            const struct check check = { packs, words, lang, findings, pack, &pack->files[j] };
             if (check.file->folder == PACK_DECISIONS && str_eq(check.file->ending, STR("dmn")))
                 rc = check_file(&check, err);
         }

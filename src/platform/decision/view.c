@@ -21,12 +21,30 @@ static struct str message(const struct decisions *decisions, struct arena *arena
     return text.ptr ? text : STR("");
 }
 
-enum err_code decision_load(struct str text, struct dmn_model **out_model, struct err *out_why,
+enum err_code decision_load(const struct imports *imports, struct dmn_model **out_model, struct err *out_why,
                             struct err *err)
 {
-    const struct dmn_source source = { STR("model"), text };
-    const enum err_code rc = dmn_load(&source, 1, out_model, NULL, out_why);
+    size_t source = 0;
+    if (imports->why.code) {
+        *out_why = imports->why;
+        return ERR_OK;
+    }
+    const enum err_code rc =
+        dmn_load(imports->sources, (size_t)imports->count + 1, out_model, &source, out_why);
+    if (rc && source > 0) /* the line is one of another model */
+        (void)err_pointer(out_why, imports->sources[source].name);
     return rc == ERR_NOMEM ? err_nomem(err) : ERR_OK;
+}
+
+enum err_code decision_load_text(struct decisions *decisions, struct str text, struct dmn_model **out_model,
+                                 struct err *out_why, struct err *err)
+{
+    AUTO(arena_free_auto) struct arena *arena = arena_new(DMN_MODEL_BYTES_MAX);
+    struct imports imports;
+    if (!arena)
+        return err_nomem(err);
+    const enum err_code rc = imports_of_text(decisions, arena, text, &imports, err);
+    return rc ? rc : decision_load(&imports, out_model, out_why, err);
 }
 
 /* -- findings ------------------------------------------------------------------------------------------ */
@@ -48,37 +66,67 @@ static void add_findings(const struct decisions *decisions, struct arena *arena,
                          const struct dmn_findings *found, enum lang lang, json_t *to)
 {
     for (int i = 0; i < found->count; i++)
-        (void)json_array_append_new(to, finding_json(decisions, arena, &found->items[i], lang));
+        if (found->items[i].source == 0) /* what is imported has been looked at itself */
+            (void)json_array_append_new(to, finding_json(decisions, arena, &found->items[i], lang));
 }
 
+/* What the model calls the import that a node comes by: empty for its own nodes; false for those that it
+ * cannot name, imports of its imports. */
+static bool import_of(const struct dmn_model *model, int node, struct str *out)
+{
+    const struct dmn_file *file = dmn_model_file(model, 0);
+    const struct str ns = dmn_node_namespace(model, node);
+    *out = STR("");
+    if (str_eq(ns, file->ns))
+        return true;
+    for (int i = 0; i < file->import_count; i++)
+        if (str_eq(file->imports[i].ns, ns)) {
+            *out = file->imports[i].name;
+            return true;
+        }
+    return false;
+}
+
+static json_t *node_json(const struct dmn_model *model, int node, struct str import)
+{
+    const struct dmn_element *element = dmn_node_element(model, node);
+    struct buf type;
+    buf_init(&type, 4096);
+    feel_type_print(&type, dmn_node_type(model, node));
+    json_t *json =
+        json_pack("{s:o,s:o,s:o,s:s,s:o,s:b}", "id", json_str(element->id), "name", json_str(element->name),
+                  "import", json_str(import), "kind", dmn_element_name(element->kind), "type",
+                  json_str(buf_get(&type)), "table", element->expr && element->expr->kind == DMN_EXPR_TABLE);
+    buf_done(&type);
+    return json;
+}
+
+/* What can be evaluated, what is given for it, and what else of its imports the model can name. */
 static void add_nodes(const struct dmn_model *model, json_t *out)
 {
-    json_t *targets = json_array(), *inputs = json_array();
+    json_t *targets = json_array(), *inputs = json_array(), *imported = json_array();
     for (int i = 0; i < dmn_node_count(model); i++) {
-        const struct dmn_element *element = dmn_node_element(model, i);
-        struct buf type;
-        if (element->kind == DMN_SOURCE || element->kind == DMN_BKM)
+        const enum dmn_element_kind kind = dmn_node_element(model, i)->kind;
+        struct str import;
+        if (kind == DMN_SOURCE || !import_of(model, i, &import) || (kind == DMN_BKM && !import.len))
             continue;
-        buf_init(&type, 4096);
-        feel_type_print(&type, dmn_node_type(model, i));
-        (void)json_array_append_new(
-            element->kind == DMN_INPUT_DATA ? inputs : targets,
-            json_pack("{s:o,s:o,s:s,s:o,s:b}", "id", json_str(element->id), "name", json_str(element->name),
-                      "kind", dmn_element_name(element->kind), "type", json_str(buf_get(&type)), "table",
-                      element->expr && element->expr->kind == DMN_EXPR_TABLE));
-        buf_done(&type);
+        (void)json_array_append_new(kind == DMN_INPUT_DATA ? inputs
+                                    : import.len           ? imported
+                                                           : targets,
+                                    node_json(model, i, import));
     }
     (void)json_object_set_new(out, "decisions", targets);
     (void)json_object_set_new(out, "inputs", inputs);
+    (void)json_object_set_new(out, "imported", imported);
 }
 
-enum err_code decision_check_json(const struct decisions *decisions, struct arena *arena, struct str text,
+enum err_code decision_check_json(struct decisions *decisions, struct arena *arena, struct str text,
                                   enum lang lang, json_t **out, struct err *err)
 {
     AUTO(dmn_free_auto) struct dmn_model *model = NULL;
     struct err why = { 0 };
     struct dmn_findings found = { 0 };
-    enum err_code rc = decision_load(text, &model, &why, err);
+    enum err_code rc = decision_load_text(decisions, text, &model, &why, err);
     if (rc == ERR_OK && model)
         rc = dmn_check(model, arena, FINDINGS_MAX, &found, err);
     if (rc)
@@ -121,7 +169,11 @@ static enum err_code read_given(const struct dmn_model *model, struct arena *are
     for (size_t i = 0; i < *out_count && rc == ERR_OK; i++) {
         struct dmn_given *given = &(*out)[i];
         const struct str name = dmn_node_element(model, given->node)->variable.name;
-        const json_t *one = json_object_getn(input, name.ptr, name.len);
+        struct str import;
+        if (!import_of(model, given->node, &import))
+            continue;
+        const json_t *of = import.len ? json_object_getn(input, import.ptr, import.len) : input;
+        const json_t *one = json_object_getn(of, name.ptr, name.len);
         if (one)
             rc = feel_from_json_typed(arena, one, dmn_node_type(model, given->node), &given->value, err);
     }
@@ -204,7 +256,7 @@ static json_t *trace_json(const struct dmn_model *model, const struct dmn_trace 
     return tables;
 }
 
-enum err_code decision_evaluate_json(const struct decisions *decisions, struct str text, struct str target,
+enum err_code decision_evaluate_json(struct decisions *decisions, struct str text, struct str target,
                                      const json_t *input, enum lang lang, json_t **out, struct err *err)
 {
     AUTO(arena_free_auto) struct arena *arena = arena_new(EVAL_BYTES_MAX);
@@ -215,7 +267,7 @@ enum err_code decision_evaluate_json(const struct decisions *decisions, struct s
     struct err why = { 0 };
     if (!arena)
         return err_nomem(err);
-    enum err_code rc = decision_load(text, &model, &why, err);
+    enum err_code rc = decision_load_text(decisions, text, &model, &why, err);
     if (rc == ERR_OK && !model) {
         if (err)
             *err = why;

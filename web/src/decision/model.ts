@@ -24,6 +24,7 @@ export interface Finding {
 export interface Target {
   id: string
   name: string
+  import: string
   kind: string
   type: string
   table: boolean
@@ -34,7 +35,10 @@ export interface Checked {
   more: number
   decisions?: Target[]
   inputs?: Target[]
+  imported?: Target[]
 }
+/* As a formula calls it. */
+export const called = (target: Target) => (target.import ? `${target.import}.${target.name}` : target.name)
 export interface TracedTable {
   element: string
   id: string
@@ -56,6 +60,7 @@ export interface Version {
   version: number
   updated_at: string
   model?: string
+  imports?: { namespace: string; id: string; code: string; number: number; published: number }[]
 }
 export interface Decision {
   id: string
