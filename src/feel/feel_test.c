@@ -1,6 +1,7 @@
 /* feel_test.c - expressions in tables: what they give, what they refuse; limits; functions from C; memory. */
-#include "feel/feel.h"
 #include "test.h"
+
+#include "feel/cases_test.h"
 
 struct bench {
     struct arena *arena;
@@ -16,48 +17,16 @@ static void setup(struct bench *bench)
     bench->ev.now_ms = 1763733600000; /* 2025-11-21T14:00:00Z */
 }
 
-/* The value as JSON text, "!id" when it was refused or stopped. */
 static const char *evaluate(struct bench *bench, const char *text, unsigned flags,
                             const struct feel_value *inputs)
 {
-    static char out[4000];
-    const struct feel_program *program;
-    struct feel_value value;
-    struct err err = { 0 };
-    struct buf buf;
-    if (feel_prepare(bench->arena, bench->scope, str_from(text), FEEL_EXPRESSION, flags, &program, &err) ||
-        feel_evaluate(program, &bench->ev, inputs, &value, &err)) {
-        (void)snprintf(out, sizeof out, "!%s", err.id);
-        return out;
-    }
-    buf_init(&buf, sizeof out);
-    feel_print_json(&buf, &value);
-    (void)snprintf(out, sizeof out, "%s", buf.failed ? "!too long" : buf.ptr);
-    buf_done(&buf);
-    return out;
+    return feel_case_value(&bench->ev, bench->scope, text, flags, inputs);
 }
-
-struct one {
-    const char *text, *want;
-};
-
-static void check_all(const struct one *cases, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        struct bench bench;
-        setup(&bench);
-        const char *got = evaluate(&bench, cases[i].text, FEEL_NAMES_OPEN, NULL);
-        test_ok(strcmp(got, cases[i].want) == 0, "%s\n  gives %s\n  want  %s", cases[i].text, got,
-                cases[i].want);
-        arena_free(bench.arena);
-    }
-}
-#define CHECK(cases) check_all(cases, sizeof(cases) / sizeof *(cases))
 
 static void test_arithmetic(void **state)
 {
     (void)state;
-    static const struct one cases[] = {
+    static const struct feel_case cases[] = {
         { "1 + 2 * 3", "7" },
         { "(1 + 2) * 3", "9" },
         { "2 ** 3 ** 2", "64" },
@@ -77,13 +46,13 @@ static void test_arithmetic(void **state)
         { "1 + \"b\"", "null" },
         { "null + 1", "null" },
     };
-    CHECK(cases);
+    CHECK_CASES(cases);
 }
 
 static void test_logic(void **state)
 {
     (void)state;
-    static const struct one cases[] = {
+    static const struct feel_case cases[] = {
         { "true and null", "null" },
         { "false and null", "false" },
         { "null and false", "false" },
@@ -115,13 +84,13 @@ static void test_logic(void **state)
         { "every x in [] satisfies x > 2", "true" },
         { "every x in [null, 3] satisfies x > 2", "null" },
     };
-    CHECK(cases);
+    CHECK_CASES(cases);
 }
 
 static void test_names(void **state)
 {
     (void)state;
-    static const struct one cases[] = {
+    static const struct feel_case cases[] = {
         { "{first name: \"A\", x: first name + \"!\"}.x", "\"A!\"" },
         { "{a-b: 5, a: 3, b: 2, r: a-b}.r", "5" },
         { "{a: 3, b: 2, r: a-b}.r", "1" },
@@ -140,13 +109,13 @@ static void test_names(void **state)
         { "\"\\u0041\\U01F600\\\"\\n\"", "\"A\xf0\x9f\x98\x80\\\"\\n\"" },
         { "string length(\"\\uD83D\\uDE00\")", "1" },
     };
-    CHECK(cases);
+    CHECK_CASES(cases);
 }
 
 static void test_functions(void **state)
 {
     (void)state;
-    static const struct one cases[] = {
+    static const struct feel_case cases[] = {
         { "(function(a, b) a - b)(b: 1, a: 5)", "4" },
         { "{add: function(n) function(m) n + m, r: add(2)(3)}.r", "5" },
         { "{f: function(n) if n < 2 then 1 else n * f(n - 1), r: f(20)}.r", "2432902008176640000" },
@@ -168,13 +137,13 @@ static void test_functions(void **state)
         { "abs(1, 2)", "null" },
         { "1(2)", "null" },
     };
-    CHECK(cases);
+    CHECK_CASES(cases);
 }
 
 static void test_temporal(void **state)
 {
     (void)state;
-    static const struct one cases[] = {
+    static const struct feel_case cases[] = {
         { "@\"2020-01-31\" + @\"P1M\"", "\"2020-02-29\"" },
         { "@\"2020-03-01\" - @\"P1D\"", "\"2020-02-29\"" },
         { "@\"2020-03-01\" - @\"2020-02-01\"", "\"P29D\"" },
@@ -202,13 +171,13 @@ static void test_temporal(void **state)
         { "duration(\"P1Y2D\")", "null" },
         { "@\"2021-02-30\"", "null" },
     };
-    CHECK(cases);
+    CHECK_CASES(cases);
 }
 
 static void test_lists(void **state)
 {
     (void)state;
-    static const struct one cases[] = {
+    static const struct feel_case cases[] = {
         { "[1, 2, 3][-1]", "3" },
         { "[1, 2, 3][4]", "null" },
         { "7[1]", "7" },
@@ -238,13 +207,13 @@ static void test_lists(void **state)
         { "get entries({a: 1})", "[{\"key\":\"a\",\"value\":1}]" },
         { "{a: 1, a: 2}", "null" },
     };
-    CHECK(cases);
+    CHECK_CASES(cases);
 }
 
 static void test_text(void **state)
 {
     (void)state;
-    static const struct one cases[] = {
+    static const struct feel_case cases[] = {
         { "upper case(\"stra\xc3\x9f"
           "e\")",
           "\"STRASSE\"" },
@@ -279,13 +248,13 @@ static void test_text(void **state)
         { "sqrt(-1)", "null" },
         { "even(0)", "true" },
     };
-    CHECK(cases);
+    CHECK_CASES(cases);
 }
 
 static void test_ranges_and_types(void **state)
 {
     (void)state;
-    static const struct one cases[] = {
+    static const struct feel_case cases[] = {
         { "before([1..5], [5..8])", "false" },
         { "before([1..5[, [5..8])", "true" },
         { "meets([1..5], [5..8])", "true" },
@@ -307,7 +276,7 @@ static void test_ranges_and_types(void **state)
         { "(function(a: number) \"x\") instance of function<number>->Any", "true" },
         { "@\"P1D\" instance of days and time duration", "true" },
     };
-    CHECK(cases);
+    CHECK_CASES(cases);
 }
 
 /* ---------------------------------------------------------------- errors, limits */
@@ -400,7 +369,7 @@ static void test_range_backtracking(void **state)
 static void test_limits(void **state)
 {
     (void)state;
-    static const struct one cases[] = {
+    static const struct feel_case cases[] = {
         { "for i in 1..1000000, j in 1..1000000 return 1", "!feel.list_max" },
         { "some i in 1..100000000, j in 1..100000000 satisfies i < 0", "!feel.steps" },
         { "{f: function(n) f(n + 1), r: f(0)}.r", "!feel.depth" },
@@ -410,7 +379,7 @@ static void test_limits(void **state)
           "!feel.steps" },
         { "matches(\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab\", \"(a*)*c\")", "false" },
     };
-    CHECK(cases);
+    CHECK_CASES(cases);
     static const char *const DEEP[] = { "(", "[", "-", "{a:", "1+(", "if true then 1 else ", "function(a) " };
     for (size_t i = 0; i < sizeof DEEP / sizeof *DEEP; i++) {
         struct bench bench;
@@ -464,7 +433,7 @@ static void test_inputs_and_natives(void **state)
     test_ok(
         !feel_function_native(bench.arena, STR("twice"), params, 1, NULL, twice, &calls, &inputs[1], &err),
         "native");
-    static const struct one cases[] = {
+    static const struct feel_case cases[] = {
         { "Loan Applicant.Monthly Income * 12", "1200" },
         { "Loan  Applicant . Monthly Income - 1", "99" },
         { "twice(Loan Applicant.Monthly Income)", "200" },

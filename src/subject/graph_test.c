@@ -24,18 +24,32 @@ static struct graph *sample(void)
     return graph;
 }
 
-static void expect(struct graph *graph, enum graph_walk walk, int64_t start, int depth, const char *want)
+/* What the walk gives: "depth:subject ", or with `more` "subject+more ". */
+static void check(struct graph *graph, enum graph_walk walk, int64_t start, int depth, bool more,
+                  const char *want)
 {
     struct arena *arena = arena_new(1 << 20);
     struct graph_answer answer;
     struct err err;
     char got[200] = "";
     test_ok(graph_walk(graph, walk, start, depth, 0, arena, &answer, &err) == ERR_OK, "walks");
-    for (int i = 0; i < answer.count; i++)
-        (void)snprintf(got + strlen(got), sizeof got - strlen(got), "%d:%d ", answer.steps[i].depth,
-                       (int)answer.steps[i].subject);
+    for (int i = 0; i < answer.count; i++) {
+        const struct graph_step *step = &answer.steps[i];
+        (void)snprintf(got + strlen(got), sizeof got - strlen(got), more ? "%d+%d " : "%d:%d ",
+                       more ? (int)step->subject : step->depth, more ? step->more : (int)step->subject);
+    }
     test_ok(strcmp(got, want) == 0, "from %d got '%s', not '%s'", (int)start, got, want);
     arena_free(arena);
+}
+
+static void expect(struct graph *graph, enum graph_walk walk, int64_t start, int depth, const char *want)
+{
+    check(graph, walk, start, depth, false, want);
+}
+
+static void expect_more(struct graph *graph, enum graph_walk walk, int64_t start, int depth, const char *want)
+{
+    check(graph, walk, start, depth, true, want);
 }
 
 static void test_walks(void **state)
@@ -55,20 +69,6 @@ static void test_walks(void **state)
     expect(graph, GRAPH_CAUSES, 1, 9, "");
     test_ok(graph_size(graph) == 6, "size");
     graph_free(graph);
-}
-
-static void expect_more(struct graph *graph, enum graph_walk walk, int64_t start, int depth, const char *want)
-{
-    struct arena *arena = arena_new(1 << 20);
-    struct graph_answer answer;
-    struct err err;
-    char got[200] = "";
-    test_ok(graph_walk(graph, walk, start, depth, 0, arena, &answer, &err) == ERR_OK, "walks");
-    for (int i = 0; i < answer.count; i++)
-        (void)snprintf(got + strlen(got), sizeof got - strlen(got), "%d+%d ", (int)answer.steps[i].subject,
-                       answer.steps[i].more);
-    test_ok(strcmp(got, want) == 0, "from %d got '%s', not '%s'", (int)start, got, want);
-    arena_free(arena);
 }
 
 /* What lies past the depth is counted at the node behind which it lies, in the direction of the walk. */

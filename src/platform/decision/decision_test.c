@@ -5,7 +5,6 @@
 
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define HEAD "<definitions xmlns='https://www.omg.org/spec/DMN/20230324/MODEL/' name='m' namespace='urn:m'>"
@@ -247,22 +246,21 @@ static void test_views(void **state)
     tear_down(&f);
 }
 
-static void put_file(const char *dir, const char *name, const char *text)
+static struct packs *packs_of(struct fixture *f, const char *dir, struct findings *findings)
 {
-    char path[500];
-    (void)snprintf(path, sizeof path, "%s/%s", dir, name);
-    FILE *file = fopen(path, "w");
-    test_ok(file && fputs(text, file) >= 0 && fclose(file) == 0, "%s", path);
+    const struct packs_config config = { 0 };
+    struct packs *packs = NULL;
+    struct err err = { 0 };
+    teststore_ok(findings_init(findings, f->arena, &err), &err, "findings");
+    teststore_ok(packs_load_dir(dir, &config, findings, &packs, &err), &err, "packs");
+    return packs;
 }
 
 static void take_pack(struct fixture *f, const char *dir, enum err_code want)
 {
-    const struct packs_config config = { 0 };
     struct findings findings;
-    struct packs *packs = NULL;
+    struct packs *packs = packs_of(f, dir, &findings);
     struct err err = { 0 };
-    teststore_ok(findings_init(&findings, f->arena, &err), &err, "findings");
-    teststore_ok(packs_load_dir(dir, &config, &findings, &packs, &err), &err, "packs");
     const enum err_code rc = decisions_take_packs(f->decisions, packs, &err);
     test_ok(rc == want, "take: %d %s", (int)rc, err.id ? err.id : "");
     packs_free(packs);
@@ -271,12 +269,9 @@ static void take_pack(struct fixture *f, const char *dir, enum err_code want)
 /* Without a store: the file, the line, the decision, and the cell in words. */
 static void check_pack(struct fixture *f, const char *dir)
 {
-    const struct packs_config config = { 0 };
     struct findings findings;
-    struct packs *packs = NULL;
+    struct packs *packs = packs_of(f, dir, &findings);
     struct err err = { 0 };
-    teststore_ok(findings_init(&findings, f->arena, &err), &err, "findings");
-    teststore_ok(packs_load_dir(dir, &config, &findings, &packs, &err), &err, "packs");
     teststore_ok(decisions_check_packs(packs, f->decisions->config.words, LANG_EN, &findings, &err), &err,
                  "check");
     test_ok(findings.count == 1, "%d findings", findings.count);
@@ -296,27 +291,25 @@ static void test_packs(void **state)
     const struct decision_held *held;
     struct decision_row row;
     struct decision_version_row *versions;
-    char dir[400], inner[420];
+    char dir[400];
     int count;
     set_up(&f);
     (void)snprintf(dir, sizeof dir, "%s/trial", teststore_dir());
-    (void)snprintf(inner, sizeof inner, "%s/decisions", dir);
-    test_ok(mkdir(dir, 0700) == 0 && mkdir(inner, 0700) == 0, "folders");
-    put_file(dir, "pack.json",
+    test_put(teststore_dir(), "trial/pack.json",
              "{\"name\":\"trial\",\"version\":\"0.1.0\",\"title\":{\"zh-CN\":\"t\",\"en\":\"t\"}}");
-    put_file(dir, "decisions/level.dmn", TABLE("&lt; 5", "\"high\""));
+    test_put(dir, "decisions/level.dmn", TABLE("&lt; 5", "\"high\""));
     take_pack(&f, dir, ERR_OK);
     take_pack(&f, dir, ERR_OK); /* again: nothing new */
     teststore_ok(decision_get(f.decisions, STR("trial.level"), 0, &held, &err), &err, "published at once");
     test_ok(held->number == 1, "version 1");
-    put_file(dir, "decisions/level.dmn", TABLE("&lt; 5", "\"HIGH\""));
+    test_put(dir, "decisions/level.dmn", TABLE("&lt; 5", "\"HIGH\""));
     take_pack(&f, dir, ERR_OK);
     teststore_ok(decision_read(f.decisions, f.arena, held->decision_id, &row, &versions, &count, &err), &err,
                  "read");
     test_ok(count == 2 && row.published == 1 && versions[1].state == DECISION_DRAFT,
             "an upgrade is only offered");
     decision_release(f.decisions, held);
-    put_file(dir, "decisions/level.dmn", TABLE("&lt; ", "1"));
+    test_put(dir, "decisions/level.dmn", TABLE("&lt; ", "1"));
     take_pack(&f, dir, ERR_INVALID);
     check_pack(&f, dir);
     tear_down(&f);
