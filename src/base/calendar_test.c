@@ -8,14 +8,6 @@
 #define MINUTE INT64_C(60000)
 #define HOUR (60 * MINUTE)
 
-static int64_t at(const char *text)
-{
-    int64_t ms = 0;
-    struct err err = { 0 };
-    test_ok(!clock_parse(str_from(text), &ms, &err), "%s", text);
-    return ms;
-}
-
 static int64_t day(const char *text)
 {
     int64_t d = 0;
@@ -82,9 +74,9 @@ static void test_zones(void **state)
         struct zone *zone = NULL;
         struct err err = { 0 };
         test_ok(!zone_new(str_from(cases[i].zone), &zone, &err), "%s", cases[i].zone);
-        test_ok(zone_local(zone, at(cases[i].utc)) == at(cases[i].local), "%s %s", cases[i].zone,
+        test_ok(zone_local(zone, test_at(cases[i].utc)) == test_at(cases[i].local), "%s %s", cases[i].zone,
                 cases[i].utc);
-        test_ok(zone_utc(zone, at(cases[i].local)) == at(cases[i].utc), "%s back %s", cases[i].zone,
+        test_ok(zone_utc(zone, test_at(cases[i].local)) == test_at(cases[i].utc), "%s back %s", cases[i].zone,
                 cases[i].local);
         zone_free(zone);
     }
@@ -93,11 +85,11 @@ static void test_zones(void **state)
     struct err err = { 0 };
     test_ok(!zone_new(STR("Europe/Berlin"), &berlin, &err), "berlin");
     /* skipped: the instant of the jump; twice: the first */
-    assert_int_equal(zone_utc(berlin, at("2026-03-29T02:30:00Z")), at("2026-03-29T01:00:00Z"));
-    assert_int_equal(zone_utc(berlin, at("2026-10-25T02:30:00Z")), at("2026-10-25T00:30:00Z"));
-    assert_int_equal(zone_day(berlin, at("2026-10-24T21:59:59Z")), day("2026-10-24"));
-    assert_int_equal(zone_day(berlin, at("2026-10-24T22:00:00Z")), day("2026-10-25"));
-    assert_int_equal(zone_day_start(berlin, day("2026-10-26")), at("2026-10-25T23:00:00Z"));
+    assert_int_equal(zone_utc(berlin, test_at("2026-03-29T02:30:00Z")), test_at("2026-03-29T01:00:00Z"));
+    assert_int_equal(zone_utc(berlin, test_at("2026-10-25T02:30:00Z")), test_at("2026-10-25T00:30:00Z"));
+    assert_int_equal(zone_day(berlin, test_at("2026-10-24T21:59:59Z")), day("2026-10-24"));
+    assert_int_equal(zone_day(berlin, test_at("2026-10-24T22:00:00Z")), day("2026-10-25"));
+    assert_int_equal(zone_day_start(berlin, day("2026-10-26")), test_at("2026-10-25T23:00:00Z"));
     zone_free(berlin);
 
     struct zone *none = NULL;
@@ -169,12 +161,12 @@ static void test_add(void **state)
     struct err err = { 0 };
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        const int64_t got = calendar_add(cal, at(cases[i].from), cases[i].minutes * MINUTE);
-        test_ok(got == at(cases[i].want), "%s + %d", cases[i].from, (int)cases[i].minutes);
-        test_ok(calendar_between(cal, at(cases[i].from), got) == cases[i].minutes * MINUTE, "%s between",
+        const int64_t got = calendar_add(cal, test_at(cases[i].from), cases[i].minutes * MINUTE);
+        test_ok(got == test_at(cases[i].want), "%s + %d", cases[i].from, (int)cases[i].minutes);
+        test_ok(calendar_between(cal, test_at(cases[i].from), got) == cases[i].minutes * MINUTE, "%s between",
                 cases[i].from);
     }
-    assert_int_equal(calendar_add(cal, at("2099-12-31T10:00:00+08:00"), 1000 * HOUR), CALENDAR_NEVER);
+    assert_int_equal(calendar_add(cal, test_at("2099-12-31T10:00:00+08:00"), 1000 * HOUR), CALENDAR_NEVER);
     assert_int_equal(calendar_add(cal, 0, INT64_MAX), CALENDAR_NEVER);
     assert_int_equal(calendar_between(cal, 5, 4), 0);
     assert_int_equal(calendar_between(cal, INT64_MIN, INT64_MAX) % (8 * HOUR), 0);
@@ -241,19 +233,21 @@ static void test_exceptions_and_keys(void **state)
     (void)state;
     test_ok(!calendar_new(&spec, &cal, &err), "%s", err.id);
     assert_false(calendar_works_on(cal, day("2026-11-20")));
-    assert_int_equal(calendar_between(cal, at("2026-11-20T00:00:00+08:00"), at("2026-11-23T00:00:00+08:00")),
-                     9 * HOUR);
-    assert_int_equal(calendar_between(cal, at("2026-10-01T00:00:00+08:00"), at("2026-10-08T00:00:00+08:00")),
-                     HOUR);
-    assert_null(calendar_key_at(cal, at("2026-09-30T23:59:59+08:00")));
-    assert_non_null(calendar_key_at(cal, at("2026-10-01T00:00:00+08:00")));
-    assert_non_null(calendar_key_at(cal, at("2026-10-07T23:59:59+08:00")));
-    assert_null(calendar_key_at(cal, at("2026-10-08T00:00:00+08:00")));
-    assert_true(calendar_span_at(cal, at("2026-11-22T10:30:00+08:00"), &span));
-    assert_int_equal(span.from_ms, at("2026-11-22T10:00:00+08:00"));
-    assert_true(calendar_span_at(cal, at("2026-11-22T11:00:00+08:00"), &span));
-    assert_int_equal(span.from_ms, at("2026-11-23T08:00:00+08:00"));
-    assert_false(calendar_works_at(cal, at("2026-11-22T11:00:00+08:00")));
+    assert_int_equal(
+        calendar_between(cal, test_at("2026-11-20T00:00:00+08:00"), test_at("2026-11-23T00:00:00+08:00")),
+        9 * HOUR);
+    assert_int_equal(
+        calendar_between(cal, test_at("2026-10-01T00:00:00+08:00"), test_at("2026-10-08T00:00:00+08:00")),
+        HOUR);
+    assert_null(calendar_key_at(cal, test_at("2026-09-30T23:59:59+08:00")));
+    assert_non_null(calendar_key_at(cal, test_at("2026-10-01T00:00:00+08:00")));
+    assert_non_null(calendar_key_at(cal, test_at("2026-10-07T23:59:59+08:00")));
+    assert_null(calendar_key_at(cal, test_at("2026-10-08T00:00:00+08:00")));
+    assert_true(calendar_span_at(cal, test_at("2026-11-22T10:30:00+08:00"), &span));
+    assert_int_equal(span.from_ms, test_at("2026-11-22T10:00:00+08:00"));
+    assert_true(calendar_span_at(cal, test_at("2026-11-22T11:00:00+08:00"), &span));
+    assert_int_equal(span.from_ms, test_at("2026-11-23T08:00:00+08:00"));
+    assert_false(calendar_works_at(cal, test_at("2026-11-22T11:00:00+08:00")));
     calendar_free(cal);
 }
 
@@ -317,7 +311,7 @@ static void test_against_minutes(void **state)
         struct calendar_day days[8];
         struct calendar *cal = NULL;
         struct err err = { 0 };
-        const int64_t base = at("2026-11-16T00:00:00Z");
+        const int64_t base = test_at("2026-11-16T00:00:00Z");
         test_ok(slow != NULL, "memory");
         for (int w = 0; w < 7; w++) {
             char spans[80];

@@ -72,14 +72,6 @@ static enum err_code query_fn(struct tx *tx, void *arg, struct err *err)
     return tx_query_i64(tx, query->sql, &query->value, err);
 }
 
-static int64_t query(struct store *store, const char *sql)
-{
-    struct query query = { sql, -1 };
-    struct err err = { 0 };
-    teststore_ok(store_read(store, query_fn, &query, &err), &err, sql);
-    return query.value;
-}
-
 static enum err_code exec_fn(struct tx *tx, void *arg, struct err *err)
 {
     struct stmt *stmt = NULL;
@@ -134,8 +126,8 @@ static void test_values(void **state)
     teststore_ok(add(store, INT64_MAX - 1, "\xe9\x97\xad'\xe7\x8e\xaf\"?1", -7, &err), &err, "add");
     teststore_ok(store_read(store, values_fn, NULL, &err), &err, "read");
     teststore_ok(store_write(store, values_fn, NULL, &err), &err, "read in a write");
-    test_ok(query(store, "SELECT n FROM item WHERE id = 5") == 0, "no row reads as 0");
-    test_ok(query(store, "SELECT CAST(sum(n) AS {i64}) FROM item") == -7, "token in a statement");
+    test_ok(teststore_number(store, "SELECT n FROM item WHERE id = 5") == 0, "no row reads as 0");
+    test_ok(teststore_number(store, "SELECT CAST(sum(n) AS {i64}) FROM item") == -7, "token in a statement");
     teststore_ok(store_ping(store, &err), &err, "ping");
     store_close(store);
 }
@@ -208,7 +200,7 @@ static void test_constraints(void **state)
     test_ok(exec(store, "SELECT nothing FROM item", &err) == ERR_INVALID, "no such column");
     test_ok(store_read(store, exec_fn, (char[]) { "DELETE FROM item" }, &err) == ERR_INVALID,
             "a read cannot write");
-    test_ok(query(store, "SELECT count(*) FROM item") == 1, "only the first is there");
+    test_ok(teststore_number(store, "SELECT count(*) FROM item") == 1, "only the first is there");
     store_close(store);
 }
 
@@ -244,10 +236,10 @@ static void test_rollback(void **state)
     teststore_ok(add(store, 1, "x", 5, &err), &err, "add");
     test_ok(store_write(store, add_fn, &refused, &err) == ERR_FORBIDDEN, "the function's own answer");
     test_ok(store_write(store, swallow_fn, NULL, &err) == ERR_CONFLICT, "a swallowed failure comes out");
-    test_ok(query(store, "SELECT count(*) FROM item") == 1, "nothing of them is there");
+    test_ok(teststore_number(store, "SELECT count(*) FROM item") == 1, "nothing of them is there");
     teststore_ok(store_write(store, nested_fn, NULL, &err), &err, "nested");
-    test_ok(query(store, "SELECT count(*) FROM item WHERE id = 20") == 1, "the good one");
-    test_ok(query(store, "SELECT count(*) FROM item") == 2, "and none of the bad ones");
+    test_ok(teststore_number(store, "SELECT count(*) FROM item WHERE id = 20") == 1, "the good one");
+    test_ok(teststore_number(store, "SELECT count(*) FROM item") == 2, "and none of the bad ones");
     store_close(store);
 }
 
@@ -353,12 +345,12 @@ static void test_posted(void **state)
     struct err err = { 0 };
     struct posting many = { 100, 200, 0, true }, last = { 400, 3, 400, false }, asked = { 410, 3, 410, true };
     teststore_ok(store_write(store, posting_fn, &many, &err), &err, "many");
-    test_ok(query(store, "SELECT count(*) FROM item") == 200, "all are there");
+    test_ok(teststore_number(store, "SELECT count(*) FROM item") == 200, "all are there");
     test_ok(store_write(store, posting_fn, &last, &err) == ERR_CONFLICT, "the commit says so: %s", err.id);
     test_ok(store_write(store, posting_fn, &asked, &err) == ERR_CONFLICT, "the question says so: %s", err.id);
-    test_ok(query(store, "SELECT count(*) FROM item") == 200, "nothing of them is there");
+    test_ok(teststore_number(store, "SELECT count(*) FROM item") == 200, "nothing of them is there");
     teststore_ok(store_write(store, posting_nested_fn, NULL, &err), &err, "nested");
-    test_ok(query(store, "SELECT count(*) FROM item WHERE id >= 500") == 6, "the good ones");
+    test_ok(teststore_number(store, "SELECT count(*) FROM item WHERE id >= 500") == 6, "the good ones");
     store_close(store);
 }
 
@@ -401,7 +393,7 @@ static void test_before_commit(void **state)
     struct err err = { 0 };
     struct waiting w = { 0 };
     teststore_ok(store_write(store, waiting_fn, &w, &err), &err, "write");
-    test_ok(w.calls == 2 && query(store, "SELECT count(*) FROM item") == 2, "twice: %d", w.calls);
+    test_ok(w.calls == 2 && teststore_number(store, "SELECT count(*) FROM item") == 2, "twice: %d", w.calls);
     w.calls = 0;
     test_ok(store_write(store, waiting_bad_fn, &w, &err) == ERR_FORBIDDEN && !w.calls,
             "never when it failed");
@@ -440,8 +432,8 @@ static void test_failing_crowd(void **state)
             test_ok(work[i].rc == (work[i].id % 3 ? ERR_OK : ERR_LIMIT), "%d: %d", i, work[i].rc);
         }
     }
-    test_ok(query(store, "SELECT count(*) FROM item") == 128 &&
-                query(store, "SELECT count(*) FROM item WHERE id % 3 = 0") == 0,
+    test_ok(teststore_number(store, "SELECT count(*) FROM item") == 128 &&
+                teststore_number(store, "SELECT count(*) FROM item WHERE id % 3 = 0") == 0,
             "those that ended well, once each");
     store_close(store);
 }
@@ -468,7 +460,7 @@ static void test_snapshot(void **state)
     struct store *store = fresh();
     struct err err = { 0 };
     teststore_ok(store_read(store, snapshot_fn, store, &err), &err, "read");
-    test_ok(query(store, "SELECT count(*) FROM item") == 1, "a later read sees it");
+    test_ok(teststore_number(store, "SELECT count(*) FROM item") == 1, "a later read sees it");
     store_close(store);
 }
 
@@ -611,9 +603,9 @@ static void test_crowd(void **state)
         test_ok(crowd[i].bad == ERR_OK, "thread %d: %s", i, err_name(crowd[i].bad));
         done += crowd[i].done;
     }
-    test_ok(query(store, "SELECT count(*) FROM item") == done, "each acknowledged row is there");
-    test_ok(query(store, "SELECT n FROM item WHERE id = 1") == 80, "each step counted: %d",
-            (int)query(store, "SELECT n FROM item WHERE id = 1"));
+    test_ok(teststore_number(store, "SELECT count(*) FROM item") == done, "each acknowledged row is there");
+    test_ok(teststore_number(store, "SELECT n FROM item WHERE id = 1") == 80, "each step counted: %d",
+            (int)teststore_number(store, "SELECT n FROM item WHERE id = 1"));
     store_stats(store, &stats);
     test_ok(stats.writes == done + 80 + 1 && stats.commits <= stats.writes && stats.waiting == 0, "stats");
     store_close(store);
@@ -638,7 +630,7 @@ static void test_nth_statement(void **state)
         store_fail_at(store, nth, ERR_STORE);
         const enum err_code rc = store_write(store, two_fn, NULL, &err);
         store_fail_at(store, -1, ERR_OK);
-        const int64_t rows = query(store, "SELECT count(*) FROM item WHERE id >= 50");
+        const int64_t rows = teststore_number(store, "SELECT count(*) FROM item WHERE id >= 50");
         test_ok(rc == ERR_OK ? rows == 2 : rows == 0 && rc == ERR_STORE, "all or nothing at %ld: %d rows",
                 nth, (int)rows);
         if (rc == ERR_OK) {
@@ -662,7 +654,7 @@ static void test_out_of_memory(void **state)
         if (rc == ERR_OK)
             break;
     }
-    test_ok(query(store, "SELECT count(*) FROM item WHERE id >= 50") == 2, "there once");
+    test_ok(teststore_number(store, "SELECT count(*) FROM item WHERE id >= 50") == 2, "there once");
     store_close(store);
     const char *url = teststore_url();
     for (long nth = 0; nth < 200; nth++) {

@@ -55,41 +55,23 @@ static enum err_code put(struct store *store, int64_t n, struct err *err)
     return store_write(store, pair_fn, &pair, err);
 }
 
-struct sql {
-    const char *text;
-    int64_t value;
-};
-
-static enum err_code query_fn(struct tx *tx, void *arg, struct err *err)
-{
-    struct sql *sql = arg;
-    return tx_query_i64(tx, sql->text, &sql->value, err);
-}
-
-static int64_t query(struct store *store, const char *text)
-{
-    struct sql sql = { text, -1 };
-    struct err err = { 0 };
-    teststore_ok(store_read(store, query_fn, &sql, &err), &err, text);
-    return sql.value;
-}
-
 static int64_t count_pair(struct store *store, int64_t n)
 {
     char text[96];
     (void)snprintf(text, sizeof text, "SELECT count(*) FROM pair WHERE id IN (%lld, %lld)", (long long)n * 2,
                    (long long)n * 2 + 1);
-    return query(store, text);
+    return teststore_number(store, text);
 }
 
 static void check_whole(struct store *store, long at)
 {
-    test_ok(
-        query(store,
-              "SELECT count(*) FROM pair a WHERE NOT EXISTS (SELECT 1 FROM pair b WHERE b.id / 2 = a.id / 2"
-              " AND b.id <> a.id)") == 0,
-        "nothing is half done, cut at %ld", at);
-    test_ok(query(store, "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> 'ok'") == 0,
+    test_ok(teststore_number(
+                store,
+                "SELECT count(*) FROM pair a WHERE NOT EXISTS (SELECT 1 FROM pair b WHERE b.id / 2 = a.id / 2"
+                " AND b.id <> a.id)") == 0,
+            "nothing is half done, cut at %ld", at);
+    test_ok(teststore_number(
+                store, "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> 'ok'") == 0,
             "sound, cut at %ld", at);
 }
 
@@ -226,7 +208,7 @@ static void test_disk_full(void **state)
     for (int i = 100; i < 200; i++)
         refused += put(store, i, &err) == ERR_DISK_FULL;
     test_ok(refused > 50, "writes are refused: %d", refused);
-    test_ok(query(store, "SELECT count(*) FROM pair") >= 40, "reading goes on");
+    test_ok(teststore_number(store, "SELECT count(*) FROM pair") >= 40, "reading goes on");
     disk_full_set(disk, false);
     for (int i = 300; i < 320; i++)
         teststore_ok(put(store, i, &err), &err, "recovers by itself");

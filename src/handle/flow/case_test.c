@@ -231,14 +231,6 @@ static enum err_code table_fn(struct tx *tx, void *arg, struct err *err)
                    err);
 }
 
-static int64_t at(const char *text)
-{
-    int64_t ms = 0;
-    struct err err = { 0 };
-    test_ok(!clock_parse(str_from(text), &ms, &err), "%s", text);
-    return ms;
-}
-
 static void world_init(struct world *world)
 {
     const struct calendar_spec always = { .always = true };
@@ -246,7 +238,7 @@ static void world_init(struct world *world)
     struct err err = { 0 };
     memset(world, 0, sizeof(*world));
     xml_init();
-    clock_test_init(&world->clock, at("2026-11-20T09:00:00+08:00"));
+    clock_test_init(&world->clock, test_at("2026-11-20T09:00:00+08:00"));
     ids_init(&world->ids, &world->clock, 1);
     test_ok(!calendar_new(&always, &world->always, &err) && !calendar_new(&office, &world->office, &err),
             "%s", err.id);
@@ -763,10 +755,10 @@ static void test_timer(void **state)
                NULL);
     assert_string_equal(see(&world, id).node, "confirm");
     /* Friday 09:00 + 24 working hours = Wednesday 09:00 */
-    world.clock.test_ms = at("2026-11-25T08:59:59+08:00");
+    world.clock.test_ms = test_at("2026-11-25T08:59:59+08:00");
     teststore_ok(case_tick(world.room, world.store, 100, &done, &err), &err, "tick");
     assert_string_equal(see(&world, id).node, "confirm");
-    world.clock.test_ms = at("2026-11-25T09:00:00+08:00");
+    world.clock.test_ms = test_at("2026-11-25T09:00:00+08:00");
     teststore_ok(case_tick(world.room, world.store, 100, &done, &err), &err, "tick");
     struct seen seen = see(&world, id);
     assert_string_equal(seen.node, "close");
@@ -833,7 +825,7 @@ static void test_timers(void **state)
             open_case(&world, "{\"title\":\"t\",\"service\":\"web\",\"level\":\"1\",\"patience\":5,"
                               "\"wanted\":\"2026-11-22T07:30:00+08:00\"}");
         teststore_ok(store_read(world.store, timer_due_fn, &due, &err), &err, "due");
-        test_ok(due == (cases[i].due ? at(cases[i].due) : 0), "%zu: due %lld", i, (long long)due);
+        test_ok(due == (cases[i].due ? test_at(cases[i].due) : 0), "%zu: due %lld", i, (long long)due);
         if (due) {
             world.clock.test_ms = due - 1;
             teststore_ok(case_tick(world.room, world.store, 100, &done, &err), &err, "tick");

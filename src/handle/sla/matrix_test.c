@@ -15,14 +15,6 @@ static const struct calendar *find(const void *ctx, struct str name)
     return str_eq(name, STR("with-key")) ? world->key : NULL;
 }
 
-static int64_t at(const char *text)
-{
-    int64_t ms = 0;
-    struct err err = { 0 };
-    test_ok(!clock_parse(str_from(text), &ms, &err), "%s", text);
-    return ms;
-}
-
 static void world_init(struct world *world)
 {
     const struct calendar_key keys[] = { { 20727, 20733, STR("National Day") } }; /* 2026-10-01 to 10-07 */
@@ -114,7 +106,7 @@ static void test_lookup(void **state)
         struct sla_term terms[SLA_CLOCK__COUNT];
         struct err err = { 0 };
         test_ok(!sla_matrix_terms(&lookup, str_from(cases[i].service), str_from(cases[i].level),
-                                  at(cases[i].opened), terms, &err),
+                                  test_at(cases[i].opened), terms, &err),
                 "%s", cases[i].service);
         const struct sla_term *term = &terms[cases[i].clock];
         test_ok(term->source == cases[i].source, "%s %s: %s", cases[i].service, cases[i].level,

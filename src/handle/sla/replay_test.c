@@ -56,14 +56,6 @@ static enum err_code terms(void *ctx, struct str service, struct str level, int6
     return ERR_OK;
 }
 
-static int64_t at(const char *text)
-{
-    int64_t ms = 0;
-    struct err err = { 0 };
-    test_ok(!clock_parse(str_from(text), &ms, &err), "%s", text);
-    return ms;
-}
-
 /* Times of the table are minutes after Friday 2026-11-20 17:00 in Shanghai. */
 static void test_rules(void **state)
 {
@@ -237,7 +229,7 @@ static void test_rules(void **state)
           60 }, /* Friday 17:00 + 480 min = Monday 17:00 */
     };
     struct world world;
-    const int64_t base = at("2026-11-20T17:00:00+08:00");
+    const int64_t base = test_at("2026-11-20T17:00:00+08:00");
     (void)state;
     world_init(&world);
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -576,7 +568,7 @@ static void test_against_minutes(void **state)
     (void)state;
     test_ok(world != NULL, "memory");
     for (int round = 0; round < ROUNDS; round++) {
-        const int64_t base = at("2026-11-18T00:00:00Z") + random_below(&seed, 1440) * MINUTE;
+        const int64_t base = test_at("2026-11-18T00:00:00Z") + random_below(&seed, 1440) * MINUTE;
         struct sla_event events[12] = { 0 }, shuffled[12];
         struct sla_result result;
         struct err err = { 0 };

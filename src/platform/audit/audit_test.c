@@ -58,19 +58,6 @@ static struct audit_verdict verify(struct store *store)
     return verdict;
 }
 
-static enum err_code exec_fn(struct tx *tx, void *arg, struct err *err)
-{
-    return tx_exec(tx, arg, err);
-}
-
-static void tamper(struct store *store, const char *sql)
-{
-    struct err err;
-    char copy[400];
-    (void)snprintf(copy, sizeof copy, "%s", sql);
-    teststore_ok(store_write(store, exec_fn, copy, &err), &err, sql);
-}
-
 static void test_good_chains(void **state)
 {
     (void)state;
@@ -138,7 +125,7 @@ static void test_every_tampering_is_found(void **state)
             (void)snprintf(rest, sizeof rest, "%s", at + 6);
             (void)snprintf(at, sizeof sql - (size_t)(at - sql), " audit_202611%s", rest);
         }
-        tamper(store, sql);
+        teststore_exec(store, sql);
         const struct audit_verdict verdict = verify(store);
         test_ok(verdict.fault == cases[i].want, "case %zu: %s, not %s", i, audit_fault_name(verdict.fault),
                 audit_fault_name(cases[i].want));

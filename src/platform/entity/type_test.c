@@ -4,30 +4,17 @@
 #include "test.h"
 
 #include <assert.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 static char root[64];
-
-static void put(const char *path, const char *text)
-{
-    char full[300];
-    snprintf(full, sizeof full, "%s/%s", root, path);
-    for (char *slash = full + 1; (slash = strchr(slash, '/')); slash++) {
-        *slash = 0;
-        mkdir(full, 0700);
-        *slash = '/';
-    }
-    FILE *file = fopen(full, "w");
-    test_ok(file && fputs(text, file) >= 0 && !fclose(file), "%s", full);
-}
 
 static struct packs *begin(const char *type)
 {
     strcpy(root, "/tmp/bihuan-type-XXXXXX");
     test_ok(mkdtemp(root), "mkdtemp");
-    put("p/pack.json", "{\"name\":\"p\",\"version\":\"1\",\"title\":{\"zh-CN\":\"p\",\"en\":\"p\"}}");
-    put("p/types/t.json", type);
+    test_put(root, "p/pack.json",
+             "{\"name\":\"p\",\"version\":\"1\",\"title\":{\"zh-CN\":\"p\",\"en\":\"p\"}}");
+    test_put(root, "p/types/t.json", type);
     struct err err = { 0 };
     struct packs *packs = NULL;
     const char *dirs[] = { root };

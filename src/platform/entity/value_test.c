@@ -3,7 +3,6 @@
 
 #include "test.h"
 
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define T "\"x-title\":{\"zh-CN\":\"x\",\"en\":\"x\"}"
@@ -34,26 +33,13 @@ struct fixture {
     const struct entity_type *type;
 };
 
-static void put(const char *root, const char *path, const char *text)
-{
-    char full[200];
-    snprintf(full, sizeof full, "%s/%s", root, path);
-    FILE *file = fopen(full, "w");
-    test_ok(file && fputs(text, file) >= 0 && !fclose(file), "%s", full);
-}
-
 static void begin(struct fixture *f)
 {
     strcpy(f->root, "/tmp/bihuan-value-XXXXXX");
-    char path[200];
     test_ok(mkdtemp(f->root), "mkdtemp");
-    snprintf(path, sizeof path, "%s/p", f->root);
-    mkdir(path, 0700);
-    snprintf(path, sizeof path, "%s/p/types", f->root);
-    mkdir(path, 0700);
-    put(f->root, "p/pack.json",
-        "{\"name\":\"p\",\"version\":\"1\",\"title\":{\"zh-CN\":\"p\",\"en\":\"p\"}}");
-    put(f->root, "p/types/t.json", SCHEMA);
+    test_put(f->root, "p/pack.json",
+             "{\"name\":\"p\",\"version\":\"1\",\"title\":{\"zh-CN\":\"p\",\"en\":\"p\"}}");
+    test_put(f->root, "p/types/t.json", SCHEMA);
     struct err err = { 0 };
     const char *dirs[] = { f->root };
     test_ok(!packs_load(&(struct packs_config) { .dirs = dirs, .dirs_count = 1 }, NULL, &f->packs, &err),

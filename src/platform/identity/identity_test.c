@@ -38,25 +38,6 @@ static void close_world(struct world *world)
     store_close(world->store);
 }
 
-struct count {
-    const char *sql;
-    int64_t value;
-};
-
-static enum err_code count_fn(struct tx *tx, void *arg, struct err *err)
-{
-    struct count *count = arg;
-    return tx_query_i64(tx, count->sql, &count->value, err);
-}
-
-static int64_t count(struct world *world, const char *sql)
-{
-    struct err err;
-    struct count one = { .sql = sql };
-    teststore_ok(store_read(world->store, count_fn, &one, &err), &err, sql);
-    return one.value;
-}
-
 static const char USERS[] = "SELECT COUNT(*) FROM app_user";
 static const char SECRETS[] = "SELECT COUNT(*) FROM user_secret";
 static const char GRANTS[] = "SELECT COUNT(*) FROM user_role";
@@ -76,17 +57,18 @@ static void test_first_start_is_all_or_nothing(void **state)
         store_fail_at(world.store, -1, ERR_OK);
         if (rc == ERR_OK)
             break;
-        test_ok(!first.made && count(&world, USERS) == 0 && count(&world, "SELECT COUNT(*) FROM org") == 0 &&
-                    count(&world, LINES) == 0,
+        test_ok(!first.made && teststore_number(world.store, USERS) == 0 &&
+                    teststore_number(world.store, "SELECT COUNT(*) FROM org") == 0 &&
+                    teststore_number(world.store, LINES) == 0,
                 "nothing is left behind at %ld", nth);
     }
     test_ok(nth > 5 && first.made && strcmp(first.login, "admin") == 0 && strlen(first.password) >= 16,
             "made after %ld", nth);
-    test_ok(count(&world, USERS) == 1 && count(&world, SECRETS) == 1 && count(&world, GRANTS) == 1 &&
-                count(&world, LINES) == 1,
+    test_ok(teststore_number(world.store, USERS) == 1 && teststore_number(world.store, SECRETS) == 1 &&
+                teststore_number(world.store, GRANTS) == 1 && teststore_number(world.store, LINES) == 1,
             "one of each, audited");
     teststore_ok(identity_start(world.identity, &first, &err), &err, "again");
-    test_ok(!first.made && count(&world, USERS) == 1, "only once");
+    test_ok(!first.made && teststore_number(world.store, USERS) == 1, "only once");
     close_world(&world);
 }
 
@@ -108,10 +90,11 @@ static void test_adding_and_resetting_under_failures(void **state)
         const enum err_code rc =
             identity_user_add(world.identity, &PRINCIPAL_SELF, &user, &id, password, &err);
         store_fail_at(world.store, -1, ERR_OK);
-        test_ok(
-            count(&world, USERS) == count(&world, SECRETS) && count(&world, USERS) == count(&world, GRANTS) &&
-                count(&world, USERS) == count(&world, LINES) && count(&world, USERS) == 1 + (rc == ERR_OK),
-            "whole or not at all at %ld", nth);
+        test_ok(teststore_number(world.store, USERS) == teststore_number(world.store, SECRETS) &&
+                    teststore_number(world.store, USERS) == teststore_number(world.store, GRANTS) &&
+                    teststore_number(world.store, USERS) == teststore_number(world.store, LINES) &&
+                    teststore_number(world.store, USERS) == 1 + (rc == ERR_OK),
+                "whole or not at all at %ld", nth);
         if (rc == ERR_OK)
             break;
     }
@@ -123,8 +106,8 @@ static void test_adding_and_resetting_under_failures(void **state)
         const enum err_code rc =
             identity_user_reset(world.identity, &PRINCIPAL_SELF, STR("zhang"), other, &err);
         store_fail_at(world.store, -1, ERR_OK);
-        test_ok(count(&world, "SELECT COUNT(*) FROM user_password_old") == (rc == ERR_OK), "history at %ld",
-                nth);
+        test_ok(teststore_number(world.store, "SELECT COUNT(*) FROM user_password_old") == (rc == ERR_OK),
+                "history at %ld", nth);
         if (rc == ERR_OK)
             break;
     }

@@ -1,13 +1,6 @@
 #include "platform/jobs/cron.h"
 #include "test.h"
 
-static int64_t at(const char *text)
-{
-    int64_t ms = 0;
-    test_ok(!clock_parse(str_from(text), &ms, NULL), "%s", text);
-    return ms;
-}
-
 static void test_next(void **state)
 {
     (void)state;
@@ -46,10 +39,10 @@ static void test_next(void **state)
         struct zone *zone = NULL;
         test_ok(!cron_parse(str_from(cases[i].spec), &cron, NULL), "%s", cases[i].spec);
         test_ok(!zone_new(str_from(cases[i].zone), &zone, NULL), "zone");
-        const int64_t got = cron_next(&cron, zone, cases[i].days, calendar, at(cases[i].after));
+        const int64_t got = cron_next(&cron, zone, cases[i].days, calendar, test_at(cases[i].after));
         char text[CLOCK_TEXT_SIZE];
         (void)clock_text(got, 480, text);
-        test_ok(got == (cases[i].want ? at(cases[i].want) : 0), "%s after %s: %s", cases[i].spec,
+        test_ok(got == (cases[i].want ? test_at(cases[i].want) : 0), "%s after %s: %s", cases[i].spec,
                 cases[i].after, text);
         zone_free(zone);
     }

@@ -3,23 +3,9 @@
 
 #include "test.h"
 
-#include <sys/stat.h>
 #include <unistd.h>
 
 static char root[64];
-
-static void put(const char *path, const char *text)
-{
-    char full[300];
-    snprintf(full, sizeof full, "%s/%s", root, path);
-    for (char *slash = full + 1; (slash = strchr(slash, '/')); slash++) {
-        *slash = 0;
-        mkdir(full, 0700);
-        *slash = '/';
-    }
-    FILE *file = fopen(full, "w");
-    test_ok(file && fputs(text, file) >= 0 && !fclose(file), "%s", full);
-}
 
 static void begin(void)
 {
@@ -51,13 +37,13 @@ static void test_order(void **state)
 {
     (void)state;
     begin();
-    put("a/pack.json", PACK("a", ",\"needs\":[\"b >= 1.1\"]"));
-    put("b/pack.json", PACK("b", ""));
-    put("core/pack.json", PACK("core", ""));
-    put("b/types/thing.json", "{}");
-    put("b/types/.hidden.json", "{");
-    put("b/words/en.json", "{\"b.x\":\"x\"}");
-    put("b/words/zh-CN.json", "{\"b.x\":\"x\"}");
+    test_put(root, "a/pack.json", PACK("a", ",\"needs\":[\"b >= 1.1\"]"));
+    test_put(root, "b/pack.json", PACK("b", ""));
+    test_put(root, "core/pack.json", PACK("core", ""));
+    test_put(root, "b/types/thing.json", "{}");
+    test_put(root, "b/types/.hidden.json", "{");
+    test_put(root, "b/words/en.json", "{\"b.x\":\"x\"}");
+    test_put(root, "b/words/zh-CN.json", "{\"b.x\":\"x\"}");
     struct arena *arena = arena_new(1 << 20);
     struct findings findings;
     struct err err = { 0 };
@@ -78,8 +64,8 @@ static void test_optional(void **state)
 {
     (void)state;
     begin();
-    put("a/pack.json", PACK("a", ""));
-    put("d/pack.json", PACK("d", ",\"optional\":true"));
+    test_put(root, "a/pack.json", PACK("a", ""));
+    test_put(root, "d/pack.json", PACK("d", ",\"optional\":true"));
     struct err err = { 0 };
     struct packs *packs = NULL;
     const char *dirs[] = { root };
@@ -116,8 +102,8 @@ static void test_findings(void **state)
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         begin();
-        put("a/pack.json", PACK("a", ""));
-        put(cases[i].path, cases[i].text);
+        test_put(root, "a/pack.json", PACK("a", ""));
+        test_put(root, cases[i].path, cases[i].text);
         struct arena *arena = arena_new(1 << 20);
         struct findings findings;
         struct err err = { 0 };
@@ -137,7 +123,7 @@ static void test_absent(void **state)
 {
     (void)state;
     begin();
-    put("a/pack.json", PACK("a", ",\"needs\":[\"z\"]"));
+    test_put(root, "a/pack.json", PACK("a", ",\"needs\":[\"z\"]"));
     struct arena *arena = arena_new(1 << 20);
     struct findings findings;
     struct err err = { 0 };
@@ -170,8 +156,8 @@ static void test_out_of_memory(void **state)
 {
     (void)state;
     begin();
-    put("a/pack.json", PACK("a", ""));
-    put("a/types/x.json", "{}");
+    test_put(root, "a/pack.json", PACK("a", ""));
+    test_put(root, "a/types/x.json", "{}");
     for (long nth = 0;; nth++) {
         struct err err = { 0 };
         struct packs *packs = NULL;
