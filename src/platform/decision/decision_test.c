@@ -451,26 +451,21 @@ static void test_pack_imports(void **state)
 {
     (void)state;
     struct fixture f;
-    char dir[400], inner[420];
+    char dir[400];
     set_up(&f);
     (void)snprintf(dir, sizeof dir, "%s/chain", teststore_dir());
-    (void)snprintf(inner, sizeof inner, "%s/decisions", dir);
-    test_ok(mkdir(dir, 0700) == 0 && mkdir(inner, 0700) == 0, "folders");
-    put_file(dir, "pack.json",
+    test_put(teststore_dir(), "chain/pack.json",
              "{\"name\":\"chain\",\"version\":\"0.1.0\",\"title\":{\"zh-CN\":\"t\",\"en\":\"t\"}}");
-    put_file(dir, "decisions/a.dmn", IMPORTS("chain.a", "chain.b", "of.chain.b + 1"));
+    test_put(dir, "decisions/a.dmn", IMPORTS("chain.a", "chain.b", "of.chain.b + 1"));
     take_pack(&f, dir, ERR_INVALID);
-    put_file(dir, "decisions/b.dmn", IMPORTS("chain.b", "chain.c", "of.chain.c + 1"));
-    put_file(dir, "decisions/c.dmn", GIVES("chain.c", "1"));
+    test_put(dir, "decisions/b.dmn", IMPORTS("chain.b", "chain.c", "of.chain.c + 1"));
+    test_put(dir, "decisions/c.dmn", GIVES("chain.c", "1"));
     take_pack(&f, dir, ERR_OK);
     expect(&f, "chain.a", 0, 3);
 
-    const struct packs_config config = { 0 };
     struct findings findings;
-    struct packs *packs = NULL;
+    struct packs *packs = packs_of(&f, dir, &findings);
     struct err err = { 0 };
-    teststore_ok(findings_init(&findings, f.arena, &err), &err, "findings");
-    teststore_ok(packs_load_dir(dir, &config, &findings, &packs, &err), &err, "packs");
     teststore_ok(decisions_check_packs(packs, f.decisions->config.words, LANG_EN, &findings, &err), &err,
                  "check");
     test_ok(findings.count == 0, "%d findings: %s", findings.count,
