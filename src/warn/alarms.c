@@ -665,39 +665,33 @@ enum err_code alarms_signal(struct alarms *alarms, const struct alarm_signal *si
 
 /* ---- people ---- */
 
-static enum err_code act(struct alarms *alarms, int64_t id, int64_t user, struct str text, bool ack,
-                         struct err *err)
+/* Under the lock. */
+static void act_one(struct alarms *alarms, bool close, struct alarm_act *act, int64_t user, struct str text)
 {
     const int64_t now = clock_now(alarms->config.clock);
+    const struct alarm *found = machine_find(alarms->machine, act->id);
+    act->before = found ? *found : (struct alarm) { 0 };
+    act->rc = close ? machine_close(alarms->machine, act->id, user, text, now, &act->err)
+                    : machine_ack(alarms->machine, act->id, user, text, now, &act->err);
+}
+
+enum err_code alarms_act(struct alarms *alarms, bool close, struct alarm_act *acts, int count, int64_t user,
+                         struct str text, struct err *err)
+{
     (void)pthread_mutex_lock(&alarms->machine_lock);
-    const struct alarm *found = machine_find(alarms->machine, id);
-    const struct alarm before = found ? *found : (struct alarm) { 0 };
-    enum err_code rc = ack ? machine_ack(alarms->machine, id, user, text, now, err)
-                           : machine_close(alarms->machine, id, user, text, now, err);
-    if (rc) {
-        (void)pthread_mutex_unlock(&alarms->machine_lock);
-        return rc;
-    }
-    rc = finish(alarms, err);
+    for (int i = 0; i < count; i++)
+        act_one(alarms, close, &acts[i], user, text);
+    const enum err_code rc = finish(alarms, err);
     if (!rc)
         return ERR_OK;
     /* not durable: nothing happened */
     struct err again;
     (void)pthread_mutex_lock(&alarms->machine_lock);
-    if (machine_restore(alarms->machine, &before, &again))
-        log_err(&again, "alarm.undo", "alarm stays as it was in the log");
+    for (int i = count - 1; i >= 0; i--)
+        if (!acts[i].rc && machine_restore(alarms->machine, &acts[i].before, &again))
+            log_err(&again, "alarm.undo", "alarm stays as it was in the log");
     (void)pthread_mutex_unlock(&alarms->machine_lock);
     return rc;
-}
-
-enum err_code alarms_ack(struct alarms *alarms, int64_t id, int64_t user, struct str text, struct err *err)
-{
-    return act(alarms, id, user, text, true, err);
-}
-
-enum err_code alarms_finish(struct alarms *alarms, int64_t id, int64_t user, struct str text, struct err *err)
-{
-    return act(alarms, id, user, text, false, err);
 }
 
 static bool passes(const struct alarm *alarm, const struct alarm_row_filter *filter)

@@ -67,12 +67,17 @@ MUST_CHECK enum err_code alarms_clear(struct alarms *alarms, struct str key, str
 MUST_CHECK enum err_code alarms_signal(struct alarms *alarms, const struct alarm_signal *signal, bool clear,
                                        struct err *err);
 
-/* A person acts; durable when it returns.  See machine_ack(); errors of the log too (then nothing happened).
- */
-MUST_CHECK enum err_code alarms_ack(struct alarms *alarms, int64_t id, int64_t user, struct str text,
-                                    struct err *err);
-MUST_CHECK enum err_code alarms_finish(struct alarms *alarms, int64_t id, int64_t user, struct str text,
-                                       struct err *err);
+/* What a person does with one alarm, and what came of it. */
+struct alarm_act {
+    int64_t id;
+    enum err_code rc; /* see machine_ack(), machine_close(); `err` says it */
+    struct err err;
+    struct alarm before; /* as it was */
+};
+/* A person acknowledges or closes alarms, each for itself but with one write to the log; durable when it
+ * returns.  Errors of the log: then nothing happened to any. */
+MUST_CHECK enum err_code alarms_act(struct alarms *alarms, bool close, struct alarm_act *acts, int count,
+                                    int64_t user, struct str text, struct err *err);
 
 /* Live alarms that pass, newest first, at most filter->limit; "live" or "" is any state.  Copies in the
  * arena.  ERR_NOMEM. */

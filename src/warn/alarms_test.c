@@ -121,15 +121,21 @@ static int page_of(struct alarms *alarms, struct arena *arena, struct alarm_row_
     return count;
 }
 
-static int64_t only_live(struct alarms *alarms)
+/* The newest of so many live alarms. */
+static int64_t newest_live(struct alarms *alarms, int want)
 {
     struct arena *arena = arena_new(1 << 20);
     const struct alarm *live;
     const int count = page_of(alarms, arena, (struct alarm_row_filter) { 0 }, &live);
-    test_ok(count == 1, "%d live", count);
+    test_ok(count == want, "%d live", count);
     const int64_t id = live[0].id;
     arena_free(arena);
     return id;
+}
+
+static int64_t only_live(struct alarms *alarms)
+{
+    return newest_live(alarms, 1);
 }
 
 struct rows {
@@ -177,6 +183,16 @@ static struct rows rows_of(struct store *store)
     return rows;
 }
 
+/* One person, one alarm. */
+static enum err_code act(struct alarms *alarms, bool close, int64_t id, struct str text, struct err *err)
+{
+    struct alarm_act one = { .id = id };
+    const enum err_code rc = alarms_act(alarms, close, &one, 1, 7, text, err);
+    if (!rc && one.rc)
+        *err = one.err;
+    return rc ? rc : one.rc;
+}
+
 static void test_from_signal_to_table(void **state)
 {
     (void)state;
@@ -189,11 +205,11 @@ static void test_from_signal_to_table(void **state)
     raise_key(alarms, "9:5", 2);
     settle(alarms);
     const int64_t id = only_live(alarms);
-    teststore_ok(alarms_ack(alarms, id, 7, STR("我来"), &err), &err, "acknowledges");
-    test_ok(alarms_ack(alarms, id, 7, STR("我来"), &err) == ERR_CONFLICT, "once");
+    teststore_ok(act(alarms, false, id, STR("我来"), &err), &err, "acknowledges");
+    test_ok(act(alarms, false, id, STR("我来"), &err) == ERR_CONFLICT, "once");
     clear_key(alarms, "9:5");
     settle(alarms);
-    teststore_ok(alarms_finish(alarms, id, 7, STR("已恢复"), &err), &err, "closes");
+    teststore_ok(act(alarms, true, id, STR("已恢复"), &err), &err, "closes");
     settle(alarms);
     test_ok(strcmp(world.told, "raise:9:5 ack:9:5 clear:9:5 close:9:5 ") == 0, "told %s", world.told);
     test_ok(world.opened == 1 && world.cleared == 1 && world.closed == 1, "%d %d %d", world.opened,
@@ -333,7 +349,7 @@ static void test_full_disk(void **state)
     settle(alarms);
     const int64_t id = only_live(alarms);
     disk_full_set(disk, true);
-    test_ok(alarms_ack(alarms, id, 7, STR(""), &err) != ERR_OK, "refused");
+    test_ok(act(alarms, false, id, STR(""), &err) != ERR_OK, "refused");
     struct alarm alarm;
     test_ok(alarms_find(alarms, id, &alarm) && alarm.state == ALARM_OPEN, "still open");
     raise_key(alarms, "y", 2);
@@ -348,7 +364,44 @@ static void test_full_disk(void **state)
     for (int i = 0; i < 400 && rows_of(store).alarms < 2; i++)
         (void)usleep(10000);
     test_ok(rows_of(store).alarms == 2, "the second is in the tables after all");
-    teststore_ok(alarms_ack(alarms, id, 7, STR(""), &err), &err, "and acts go on");
+    teststore_ok(act(alarms, false, id, STR(""), &err), &err, "and acts go on");
+    alarms_close(alarms);
+    disk_faulty_free(disk);
+    store_close(store);
+}
+
+/* Several at once: each for itself, but one write; when that fails none is changed. */
+static void test_acts_at_once(void **state)
+{
+    (void)state;
+    struct world world;
+    struct err err;
+    init_world(&world);
+    struct store *store = teststore_new();
+    struct disk *disk = disk_faulty_new(1);
+    struct alarms *alarms = open_alarms(&world, store, log_dir(), disk);
+    struct alarm_act acts[4] = { 0 };
+    raise_key(alarms, "a", 1);
+    settle(alarms);
+    acts[0].id = only_live(alarms);
+    raise_key(alarms, "b", 1);
+    settle(alarms);
+    acts[1].id = newest_live(alarms, 2);
+    acts[2].id = 17;
+    acts[3].id = acts[0].id;
+    disk_full_set(disk, true);
+    test_ok(alarms_act(alarms, false, acts, 4, 7, STR(""), &err) != ERR_OK, "the log is full");
+    struct alarm alarm;
+    for (int i = 0; i < 2; i++)
+        test_ok(alarms_find(alarms, acts[i].id, &alarm) && alarm.state == ALARM_OPEN && !alarm.acked_by,
+                "%d is open as before", i);
+    disk_full_set(disk, false);
+    teststore_ok(alarms_act(alarms, false, acts, 4, 7, STR(""), &err), &err, "acknowledges");
+    test_ok(!acts[0].rc && !acts[1].rc && acts[2].rc == ERR_NOT_FOUND && acts[3].rc == ERR_CONFLICT,
+            "each for itself: %d %d %d %d", acts[0].rc, acts[1].rc, acts[2].rc, acts[3].rc);
+    for (int i = 0; i < 2; i++)
+        test_ok(alarms_find(alarms, acts[i].id, &alarm) && alarm.state == ALARM_ACKED && alarm.acked_by == 7,
+                "%d is acknowledged", i);
     alarms_close(alarms);
     disk_faulty_free(disk);
     store_close(store);
@@ -370,7 +423,7 @@ static void test_power_cuts(void **state)
         settle(alarms);
         const int64_t id = only_live(alarms);
         disk_cut_at(disk, (long)(round % 12));
-        const bool acked = alarms_ack(alarms, id, 7, STR("我来"), &err) == ERR_OK;
+        const bool acked = act(alarms, false, id, STR("我来"), &err) == ERR_OK;
         const struct alarm_signal other = {
             .key = STR("other"), .grade = 2, .title = STR("other"), .at_ms = clock_now(&CLOCK_SYSTEM)
         };
@@ -434,4 +487,4 @@ static void test_records(void **state)
 
 TEST_MAIN(TEST(test_records), TEST(test_from_signal_to_table), TEST(test_restart_puts_back_what_is_live),
           TEST(test_alarms_go_on_without_sql), TEST(test_a_failing_teller_is_asked_again), TEST(test_pages),
-          TEST(test_full_disk), TEST(test_power_cuts))
+          TEST(test_full_disk), TEST(test_acts_at_once), TEST(test_power_cuts))

@@ -323,66 +323,91 @@ struct bulk {
     struct str comment;
 };
 
-struct act_audit {
-    struct centre *centre;
-    const struct request *req;
-    const char *action;
-    const struct alarm *alarm;
+static void add_failure(const struct request *req, json_t *failed, struct str id, enum err_code rc,
+                        const struct err *err)
+{
+    const struct centre *centre = req->ctx;
+    (void)json_array_append_new(
+        failed, json_pack("{s:o,s:s,s:o}", "id", json_str_or_null(id), "code", err_name(rc), "message",
+                          json_str(err_text(req->arena, err, centre->words, req->lang))));
+}
+
+struct acting {
+    struct request *req;
+    const char *action; /* "ack" or "close" */
     struct str comment;
+    struct alarm_act *acts;
+    int count;
 };
+
+static struct audit_line audit_line_of(const struct acting *acting, const struct alarm *alarm)
+{
+    const struct principal *who = acting->req->who;
+    return (struct audit_line) { .action = acting->action,
+                                 .object_type = STR("core.alarm"),
+                                 .object_id = alarm->id,
+                                 .object_name = str_from(alarm->title),
+                                 .detail = acting->comment,
+                                 .user_id = who->user_id,
+                                 .user_name = who->name,
+                                 .remote = acting->req->remote,
+                                 .request_id = acting->req->id };
+}
 
 static enum err_code audit_fn(struct tx *tx, void *arg, struct err *err)
 {
-    const struct act_audit *act = arg;
-    const struct principal *who = act->req->who;
-    const struct audit_line line = { .action = act->action,
-                                     .object_type = STR("core.alarm"),
-                                     .object_id = act->alarm->id,
-                                     .object_name = str_from(act->alarm->title),
-                                     .detail = act->comment,
-                                     .user_id = who->user_id,
-                                     .user_name = who->name,
-                                     .remote = act->req->remote,
-                                     .request_id = act->req->id };
-    return audit_write(act->centre->audit, tx, &line, err);
-}
-
-/* The alarm log is the durable record of the act; the audit line follows, and is kept in memory while SQL is
- * away. */
-static void audit_act(struct request *req, const char *action, const struct alarm *alarm, struct str comment)
-{
-    struct centre *centre = req->ctx;
-    struct act_audit act = { centre, req, action, alarm, comment };
-    struct err err;
-    if (!centre->audit || !store_write(centre->store, audit_fn, &act, &err))
-        return;
-    const struct principal *who = req->who;
-    const struct audit_line line = { .action = action,
-                                     .object_type = STR("core.alarm"),
-                                     .object_id = alarm->id,
-                                     .object_name = str_from(alarm->title),
-                                     .detail = comment,
-                                     .user_id = who->user_id,
-                                     .user_name = who->name,
-                                     .remote = req->remote,
-                                     .request_id = req->id };
-    (void)!audit_read(centre->audit, &line, &err);
-}
-
-static enum err_code act_on(struct request *req, const char *action, int64_t id, struct str comment,
-                            struct err *err)
-{
-    struct centre *centre = req->ctx;
-    const struct principal *who = req->who;
-    const struct scope_check check = scope_of(req);
-    struct alarm alarm;
-    if (!alarms_find(centre->alarms, id, &alarm) || !sees(req, &check, alarm.org, alarm.subject))
-        return err_set(err, ERR_NOT_FOUND, "warn.no_alarm", ARG_END);
-    const enum err_code rc = action[0] == 'a' ? alarms_ack(centre->alarms, id, who->user_id, comment, err)
-                                              : alarms_finish(centre->alarms, id, who->user_id, comment, err);
-    if (!rc)
-        audit_act(req, action, &alarm, comment);
+    const struct acting *acting = arg;
+    const struct centre *centre = acting->req->ctx;
+    enum err_code rc = ERR_OK;
+    for (int i = 0; i < acting->count && !rc; i++) {
+        const struct audit_line line = audit_line_of(acting, &acting->acts[i].before);
+        if (!acting->acts[i].rc)
+            rc = audit_write(centre->audit, tx, &line, err);
+    }
     return rc;
+}
+
+/* The alarm log is the durable record of the acts; the audit lines follow, and are kept in memory while SQL
+ * is away. */
+static void audit_acts(struct acting *acting)
+{
+    struct centre *centre = acting->req->ctx;
+    struct err err;
+    if (!centre->audit || !store_write(centre->store, audit_fn, acting, &err))
+        return;
+    for (int i = 0; i < acting->count; i++) {
+        const struct audit_line line = audit_line_of(acting, &acting->acts[i].before);
+        if (!acting->acts[i].rc)
+            (void)!audit_read(centre->audit, &line, &err);
+    }
+}
+
+/* Of the ids those that the user may see become acts; the others go to `failed`. */
+static enum err_code read_acts(struct acting *acting, const json_t *ids, json_t *failed, struct err *err)
+{
+    struct request *req = acting->req;
+    struct centre *centre = req->ctx;
+    const struct scope_check check = scope_of(req);
+    const json_t *item;
+    size_t i;
+    acting->acts = arena_alloc(req->arena, json_array_size(ids), sizeof *acting->acts);
+    if (!acting->acts)
+        return err_nomem(err);
+    json_array_foreach(ids, i, item)
+    {
+        int64_t id = 0;
+        struct alarm alarm;
+        struct err one;
+        const struct str text = json_to_str(item);
+        if (text.ptr && str_i64(text, &id) && alarms_find(centre->alarms, id, &alarm) &&
+            sees(req, &check, alarm.org, alarm.subject)) {
+            acting->acts[acting->count++].id = id;
+            continue;
+        }
+        const enum err_code rc = err_set(&one, ERR_NOT_FOUND, "warn.no_alarm", ARG_END);
+        add_failure(req, failed, text, rc, &one);
+    }
+    return ERR_OK;
 }
 
 static enum err_code bulk_act(struct request *req, struct reply *reply, const char *action, struct err *err)
@@ -397,32 +422,32 @@ static enum err_code bulk_act(struct request *req, struct reply *reply, const ch
         { 0 },
     };
     struct bulk bulk = { 0 };
-    const enum err_code rc = request_fields(req, fields, &bulk, err);
+    enum err_code rc = request_fields(req, fields, &bulk, err);
     if (rc)
         return rc;
     if (!json_is_array(bulk.ids) || !json_array_size(bulk.ids) || json_array_size(bulk.ids) > BULK_MAX) {
         (void)err_set(err, ERR_INVALID, "warn.ids", ARG_INT("max", BULK_MAX), ARG_END);
         return err_pointer(err, STR("/ids"));
     }
-    json_t *done = json_array(), *failed = json_array(), *item;
-    size_t i;
-    json_array_foreach(bulk.ids, i, item)
-    {
-        int64_t id = 0;
-        struct err one;
-        const struct str text = json_to_str(item);
-        enum err_code acted =
-            text.ptr && str_i64(text, &id) ? ERR_OK : err_set(&one, ERR_NOT_FOUND, "warn.no_alarm", ARG_END);
-        if (!acted)
-            acted = act_on(req, action, id, bulk.comment, &one);
-        if (!acted) {
-            (void)json_array_append_new(done, json_id(id));
-            continue;
-        }
-        const struct str message = err_text(req->arena, &one, centre->words, req->lang);
-        (void)json_array_append_new(failed,
-                                    json_pack("{s:O,s:s,s:s%}", "id", item, "code", err_name(acted),
-                                              "message", message.ptr ? message.ptr : "", message.len));
+    const struct principal *who = req->who;
+    struct acting acting = { .req = req, .action = action, .comment = bulk.comment };
+    json_t *done = json_array(), *failed = json_array();
+    rc = read_acts(&acting, bulk.ids, failed, err);
+    if (!rc)
+        rc = alarms_act(centre->alarms, action[0] == 'c', acting.acts, acting.count, who->user_id,
+                        bulk.comment, err);
+    if (rc) {
+        json_decref(done);
+        json_decref(failed);
+        return rc;
+    }
+    audit_acts(&acting);
+    for (int i = 0; i < acting.count; i++) {
+        const struct alarm_act *act = &acting.acts[i];
+        if (act->rc)
+            add_failure(req, failed, arena_printf(req->arena, "%" PRId64, act->id), act->rc, &act->err);
+        else
+            (void)json_array_append_new(done, json_id(act->id));
     }
     return reply_json(reply, json_pack("{s:o,s:o}", "done", done, "failed", failed), err);
 }
