@@ -127,24 +127,26 @@ enum err_code rig_tables(struct rig *rig, struct err *err)
 struct op {
     struct entity_call call;
     const struct entity_type *type;
-    int64_t id, version;
+    int64_t id, version, now;
     json_t *json; /* in: fields or patch; out: the record */
     struct entity_list list;
     struct buf out;
     int64_t count;
     bool exact;
+    bool shown; /* out is the record that was made */
 };
 
 static enum err_code create_fn(struct tx *tx, void *arg, struct err *err)
 {
     struct op *op = arg;
-    return entity_create(&op->call, tx, op->type, op->json, &op->id, err);
+    buf_clear(&op->out);
+    return entity_create_json(&op->call, tx, op->type, op->json, &op->id, &op->shown, &op->out, err);
 }
 
 static enum err_code update_fn(struct tx *tx, void *arg, struct err *err)
 {
     struct op *op = arg;
-    return entity_update(&op->call, tx, op->type, op->id, op->version, op->json, &op->version, err);
+    return entity_update(&op->call, tx, op->type, op->id, op->version, op->json, &op->now, err);
 }
 
 static enum err_code delete_fn(struct tx *tx, void *arg, struct err *err)
@@ -193,15 +195,39 @@ static json_t *json_of(const char *text)
     return json;
 }
 
+static enum err_code get_text_fn(struct tx *tx, void *arg, struct err *err)
+{
+    struct op *op = arg;
+    buf_clear(&op->out);
+    return entity_get_json(&op->call, tx, op->type, op->id, NULL, &op->out, err);
+}
+
+/* What the answer of a creation says is what reading gives. */
+static void check_shown(struct rig *rig, const struct op *made, const char *type)
+{
+    struct op op = op_of(rig, made->call.who, type, made->id);
+    struct err err = { 0 };
+    buf_init(&op.out, 8 << 20);
+    const enum err_code rc = store_read(rig->store, get_text_fn, &op, &err);
+    test_ok(!rc || !strcmp(err.id, "store.injected"), "%s: %s", type, err.id); /* see store_fail_at() */
+    test_ok(rc || str_eq(buf_get(&made->out), buf_get(&op.out)), "%.*s is %.*s", STR_ARG(buf_get(&made->out)),
+            STR_ARG(buf_get(&op.out)));
+    buf_done(&op.out);
+}
+
 enum err_code rig_create(struct rig *rig, const struct principal *who, const char *type, const char *json,
                          int64_t *out_id, struct err *err)
 {
     struct op op = op_of(rig, who, type, 0);
     op.json = json_of(json);
-    const enum err_code rc = store_write(rig->store, create_fn, &op, err);
+    buf_init(&op.out, 8 << 20);
+    const enum err_code rc = store_write_shared(rig->store, create_fn, &op, err);
     json_decref(op.json);
     if (out_id && !rc)
         *out_id = op.id;
+    if (!rc && op.shown)
+        check_shown(rig, &op, type);
+    buf_done(&op.out);
     return rc;
 }
 
@@ -211,9 +237,10 @@ enum err_code rig_update(struct rig *rig, const struct principal *who, const cha
     struct op op = op_of(rig, who, type, id);
     op.version = *version;
     op.json = json_of(json);
-    const enum err_code rc = store_write(rig->store, update_fn, &op, err);
+    const enum err_code rc = store_write_shared(rig->store, update_fn, &op, err);
     json_decref(op.json);
-    *version = op.version;
+    if (!rc)
+        *version = op.now;
     return rc;
 }
 
@@ -222,7 +249,7 @@ enum err_code rig_delete(struct rig *rig, const struct principal *who, const cha
 {
     struct op op = op_of(rig, who, type, id);
     op.version = version;
-    return store_write(rig->store, delete_fn, &op, err);
+    return store_write_shared(rig->store, delete_fn, &op, err);
 }
 
 json_t *rig_get(struct rig *rig, const struct principal *who, const char *type, int64_t id, struct err *err)

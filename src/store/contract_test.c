@@ -438,6 +438,112 @@ static void test_failing_crowd(void **state)
     store_close(store);
 }
 
+/* ---- short writes that share a transaction ---- */
+
+enum sharing_kind { SHARING_GOOD, SHARING_TWICE, SHARING_ABSENT, SHARING_REFUSED, SHARING__COUNT };
+
+struct sharing {
+    struct store *store;
+    int64_t id;
+    enum sharing_kind kind;
+    int after;
+    struct err err;
+    enum err_code rc;
+};
+
+static enum err_code sharing_before_fn(struct tx *tx, void *arg, struct err *err)
+{
+    int64_t rows = 0;
+    (void)arg;
+    const enum err_code rc = tx_query_i64(tx, "SELECT count(*) FROM item", &rows, err);
+    test_ok(rc || rows > 0, "what the function did is there");
+    return rc;
+}
+
+/* The row of parent 1: posted while that is enough. */
+static enum err_code sharing_find(struct tx *tx, int64_t id, struct err *err)
+{
+    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
+    bool row = false;
+    enum err_code rc = tx_prepare(tx, "SELECT 1 FROM parent WHERE id = ?1", &stmt, err);
+    if (rc)
+        return rc;
+    stmt_bind_i64(stmt, 1, id);
+    if (tx_is_hopeful(tx))
+        return stmt_post_found(stmt, err);
+    rc = stmt_step(stmt, &row, err);
+    return rc || row ? rc : err_set(err, ERR_FORBIDDEN, "base.internal", ARG_END);
+}
+
+static enum err_code sharing_fn(struct tx *tx, void *arg, struct err *err)
+{
+    struct sharing *one = arg;
+    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
+    enum err_code rc = sharing_find(tx, one->kind == SHARING_ABSENT ? 2 : 1, err);
+    if (!rc && one->kind == SHARING_REFUSED)
+        rc = err_set(err, ERR_LIMIT, "base.internal", ARG_END);
+    if (!rc)
+        rc = tx_after_commit(tx, count_call, &one->after, err);
+    if (!rc)
+        rc = tx_prepare(tx, "INSERT INTO item (id, n) VALUES (?1, ?2)", &stmt, err);
+    if (rc)
+        return rc;
+    stmt_bind_i64(stmt, 1, one->kind == SHARING_TWICE ? 1 : one->id);
+    stmt_bind_i64(stmt, 2, one->id);
+    rc = tx_is_hopeful(tx) ? stmt_post(stmt, err) : stmt_run(stmt, NULL, err);
+    return rc || one->id % 8 ? rc : tx_before_commit(tx, sharing_before_fn, NULL, err);
+}
+
+static void *sharing_run(void *arg)
+{
+    struct sharing *one = arg;
+    one->rc = store_write_shared(one->store, sharing_fn, one, &one->err);
+    return NULL;
+}
+
+/* Each gets the answer that it would get alone, and nobody takes anything of the others with him. */
+static void test_sharing(void **state)
+{
+    static const struct {
+        enum err_code rc;
+        const char *id;
+    } want[SHARING__COUNT] = { { ERR_OK, NULL },
+                               { ERR_CONFLICT, "store.duplicate" },
+                               { ERR_FORBIDDEN, "base.internal" },
+                               { ERR_LIMIT, "base.internal" } };
+    (void)state;
+    struct store *store = fresh();
+    struct err err = { 0 };
+    struct store_stats stats;
+    pthread_t threads[48];
+    static struct sharing work[48];
+    int good = 1;
+    teststore_ok(exec(store, "INSERT INTO parent (id, code) VALUES (1, 'p')", &err), &err, "parent");
+    teststore_ok(add(store, 1, "first", 1, &err), &err, "first");
+    for (int round = 0; round < 4; round++) { /* all good; one bad in 16; one in 4; all bad */
+        static const int often[] = { 1000, 16, 4, 1 };
+        for (int i = 0; i < 48; i++) {
+            const bool bad = i % often[round] == often[round] - 1;
+            work[i] = (struct sharing) { .store = store, .id = 1000 + round * 100 + i, .kind = SHARING_GOOD };
+            if (bad)
+                work[i].kind = (enum sharing_kind)(1 + i / often[round] % 3);
+            test_ok(!pthread_create(&threads[i], NULL, sharing_run, &work[i]), "thread");
+        }
+        for (int i = 0; i < 48; i++) {
+            (void)pthread_join(threads[i], NULL);
+            const enum sharing_kind kind = work[i].kind;
+            test_ok(work[i].rc == want[kind].rc, "%d %d: %s", round, i, err_name(work[i].rc));
+            test_ok(!want[kind].id || strcmp(work[i].err.id, want[kind].id) == 0, "%s", work[i].err.id);
+            test_ok(work[i].after == (kind == SHARING_GOOD), "told once, and behind the commit");
+            good += kind == SHARING_GOOD;
+        }
+    }
+    test_ok(teststore_number(store, "SELECT count(*) FROM item") == good, "those that ended well, once each");
+    store_stats(store, &stats);
+    test_ok(stats.writes == good + 2 && stats.commits <= stats.writes && stats.waiting == 0, "stats");
+    store_close(store);
+}
+
 /* ---- snapshot, streaming, deadline ---- */
 
 static enum err_code snapshot_fn(struct tx *tx, void *arg, struct err *err)
@@ -568,7 +674,8 @@ static void *crowd_run(void *arg)
         struct err err = { 0 };
         const int64_t id = crowd->number * 1000 + i + 10;
         struct item item = { id, "crowd", id, i % 5 == 4 ? ERR_FORBIDDEN : ERR_OK };
-        const enum err_code rc = store_write(crowd->store, add_fn, &item, &err);
+        const enum err_code rc = i % 2 ? store_write(crowd->store, add_fn, &item, &err)
+                                       : store_write_shared(crowd->store, add_fn, &item, &err);
         if (rc != item.fail) {
             crowd->bad = rc ? rc : ERR_INTERNAL;
             (void)fprintf(stderr, "# add %s %s\n", err_name(rc), err.id ? err.id : "");
@@ -715,5 +822,6 @@ static void test_cache(void **state)
 
 TEST_MAIN(TEST(test_values), TEST(test_parameters_change_type), TEST(test_constraints), TEST(test_rollback),
           TEST(test_after_commit), TEST(test_posted), TEST(test_before_commit), TEST(test_failing_crowd),
-          TEST(test_snapshot), TEST(test_streaming), TEST(test_deadline), TEST(test_crowd),
-          TEST(test_nth_statement), TEST(test_out_of_memory), TEST(test_bad_urls), TEST(test_cache))
+          TEST(test_sharing), TEST(test_snapshot), TEST(test_streaming), TEST(test_deadline),
+          TEST(test_crowd), TEST(test_nth_statement), TEST(test_out_of_memory), TEST(test_bad_urls),
+          TEST(test_cache))

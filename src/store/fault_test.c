@@ -52,7 +52,7 @@ static enum err_code pair_fn(struct tx *tx, void *arg, struct err *err)
 static enum err_code put(struct store *store, int64_t n, struct err *err)
 {
     struct pair pair = { n };
-    return store_write(store, pair_fn, &pair, err);
+    return (n % 2 ? store_write : store_write_shared)(store, pair_fn, &pair, err);
 }
 
 static int64_t count_pair(struct store *store, int64_t n)

@@ -22,10 +22,16 @@ struct after_commit {
 
 #define STORE_BEFORE_MAX 8
 
+struct before_commit {
+    store_fn fn;
+    void *arg;
+};
+
 struct tx {
     struct store *store;
     struct conn *conn;
     bool write, claim;
+    bool grouped; /* PostgreSQL: others share the transaction; see tx_is_hopeful() */
     bool has_failed;
     struct err failure; /* of the statement that failed first */
     int64_t deadline_ms;
@@ -34,11 +40,6 @@ struct tx {
     struct arena *arena;
     struct after_commit *after_first, **after_last;
     int after_count;
-    struct {
-        store_fn fn;
-        void *arg;
-    } before[STORE_BEFORE_MAX]; /* the commit */
-    int before_count;
     int64_t serial;
 };
 
@@ -48,8 +49,10 @@ struct conn {
     struct tx *tx; /* now running, or NULL */
     int slot;
     struct stmt *buckets[64];
-    struct stmt *newest, *oldest; /* idle statements by last use */
-    int cached, busy;             /* statements idle, and in somebody's hands */
+    struct stmt *newest, *oldest;                  /* idle statements by last use */
+    int cached, busy;                              /* statements idle, and in somebody's hands */
+    struct before_commit before[STORE_BEFORE_MAX]; /* what waits for the end of the tx, or of its group */
+    int before_count;
 };
 
 /* The common head of a backend's statement. */
@@ -68,6 +71,9 @@ struct store_ops {
     enum err_code (*open)(struct store *store, struct err *err);
     void (*close)(struct store *store);
     enum err_code (*write)(struct store *store, struct tx *tx, store_fn fn, void *arg, struct err *err);
+    /* Functions that may share a transaction; NULL = all writes do. */
+    enum err_code (*write_shared)(struct store *store, struct tx *tx, store_fn fn, void *arg,
+                                  struct err *err);
     enum err_code (*read)(struct store *store, struct tx *tx, store_fn fn, void *arg, struct err *err);
     enum err_code (*ping)(struct store *store, struct err *err);
 
@@ -82,7 +88,7 @@ struct store_ops {
     void (*bind_blob)(struct stmt *stmt, int index, const void *bytes, size_t len);
     enum err_code (*step)(struct stmt *stmt, bool *out_row, struct err *err);
     /* Sends it with the next statement; NULL = the backend has nothing better than to run it. */
-    enum err_code (*post)(struct stmt *stmt, struct err *err);
+    enum err_code (*post)(struct stmt *stmt, bool wants_row, struct err *err);
     /* Waits for what was posted; NULL where there is no post. */
     enum err_code (*settle)(struct tx *tx, struct err *err);
     int64_t (*changes)(struct stmt *stmt);
@@ -125,6 +131,8 @@ enum err_code tx_fail(struct tx *tx, const struct err *err);
 void tx_restart(struct tx *tx);
 /* The outcome of fn: its own code, or the failure that it hid. */
 enum err_code tx_outcome(struct tx *tx, enum err_code rc, struct err *err);
+/* What waits for the end of the function, or of the group that it runs in. */
+enum err_code tx_run_before(struct tx *tx, struct err *err);
 /* Destroys all cached statements of a connection. */
 void conn_clear_cache(struct conn *conn);
 /* Replaces the {tokens}; the answer is `sql` itself or stands in `buf`. */

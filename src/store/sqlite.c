@@ -1,6 +1,6 @@
 /* sqlite.c - the embedded backend.
  *
- * 1. There is one write connection.  Whoever holds `leading` owns it.
+ * 1. There is one write connection.  Whoever leads the crowd of writers owns it.
  * 2. A writer queues up.  The first becomes the leader, runs the functions of those that wait behind it,
  *    commits them with one sync, wakes them and hands the lead to the next.  So a lone writer pays no thread
  *    switch and a crowd pays one sync together.
@@ -10,13 +10,12 @@
  * every savepoint a full-text index writes out what it holds.)
  * 4. Readers have connections of their own and see a snapshot (WAL); they never wait for the writer.
  * 5. In memory there is one connection, and reads queue up like writes. */
-#include "store/internal.h"
+#include "store/crowd.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <sqlite3.h>
 #include <stdio.h>
-#include <time.h>
 
 #define BATCH_MAX 64
 #define BATCH_MS 20 /* no further function is begun after that */
@@ -37,23 +36,11 @@ struct sstmt {
     int64_t total_before; /* sqlite3_total_changes64 before the run */
 };
 
-struct waiter {
-    struct tx *tx;
-    store_fn fn;
-    void *arg;
-    struct err *err;
-    enum err_code rc;
-    bool taken, done, lead;
-    pthread_cond_t wake;
-    struct waiter *next;
-};
-
 struct sqlite {
     char *path;
     bool memory;
     pthread_mutex_t lock; /* guards all below */
-    bool leading;
-    struct waiter *first, **last;
+    struct crowd crowd;   /* of one leader, who owns the writer */
     struct sconn *writer;
     struct sconn *idle; /* readers */
     int readers_made;
@@ -231,7 +218,7 @@ static void sqlite_close(struct store *store)
     struct sqlite *impl = store->impl;
     if (!impl)
         return;
-    assert(!impl->leading && !impl->first);
+    assert(!impl->crowd.leaders && !impl->crowd.first);
     while (impl->idle) {
         struct sconn *conn = impl->idle;
         impl->idle = conn->next_idle;
@@ -245,22 +232,6 @@ static void sqlite_close(struct store *store)
     store->impl = NULL;
 }
 
-static void cond_init(pthread_cond_t *cond)
-{
-    pthread_condattr_t attr;
-    (void)pthread_condattr_init(&attr);
-    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(cond, &attr);
-    (void)pthread_condattr_destroy(&attr);
-}
-
-/* False when the deadline passed. */
-static bool cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t mono_ms)
-{
-    const struct timespec until = { .tv_sec = mono_ms / 1000, .tv_nsec = mono_ms % 1000 * 1000000 };
-    return pthread_cond_timedwait(cond, lock, &until) != ETIMEDOUT;
-}
-
 static enum err_code sqlite_open(struct store *store, struct err *err)
 {
     struct sqlite *impl = mem_alloc(1, sizeof *impl);
@@ -269,7 +240,7 @@ static enum err_code sqlite_open(struct store *store, struct err *err)
     store->impl = impl;
     (void)pthread_mutex_init(&impl->lock, NULL);
     cond_init(&impl->reader_free);
-    impl->last = &impl->first;
+    crowd_init(&impl->crowd, 1);
     enum err_code rc = ERR_OK;
     if (store->url) {
         const char *path = store->url + strlen("sqlite:");
@@ -296,59 +267,14 @@ static enum err_code sqlite_write(struct store *store, struct tx *tx, store_fn f
 {
     struct sqlite *impl = store->impl;
     struct waiter self = { .tx = tx, .fn = fn, .arg = arg, .err = err };
-    cond_init(&self.wake);
-    (void)pthread_mutex_lock(&impl->lock);
-    enum err_code rc = ERR_OK;
-    if (store->waiting >= STORE_WAITING_MAX) {
-        rc = err_set(err, ERR_BUSY, "store.busy", ARG_END);
-        goto done;
-    }
-    *impl->last = &self;
-    impl->last = &self.next;
-    store->waiting++;
-    if (!impl->leading)
-        impl->leading = self.lead = true;
-    while (!self.done && !self.lead) {
-        if (cond_wait_until(&self.wake, &impl->lock, tx->deadline_ms) || self.taken || self.done ||
-            self.lead) {
-            if (self.taken && !self.done)
-                (void)pthread_cond_wait(&self.wake, &impl->lock); /* it runs: its own deadline ends it */
-            continue;
-        }
-        struct waiter **link = &impl->first;
-        while (*link != &self)
-            link = &(*link)->next;
-        *link = self.next;
-        if (!self.next)
-            impl->last = link;
-        store->waiting--;
-        rc = err_set(err, ERR_TIMEOUT, "store.timeout", ARG_END);
-        goto done;
-    }
-    if (!self.done)
-        lead(store, &self); /* gives the lock away and takes it again */
-    rc = self.rc;
-
-done:
-    (void)pthread_mutex_unlock(&impl->lock);
-    (void)pthread_cond_destroy(&self.wake);
-    return rc;
+    return crowd_wait(store, &impl->crowd, &impl->lock, &self, lead);
 }
 
-/* Takes the next waiter off the queue; NULL when there is none. */
 static struct waiter *take(struct store *store)
 {
     struct sqlite *impl = store->impl;
     (void)pthread_mutex_lock(&impl->lock);
-    struct waiter *w = impl->first;
-    if (w) {
-        impl->first = w->next;
-        if (!w->next)
-            impl->last = &impl->first;
-        w->next = NULL;
-        w->taken = true;
-        store->waiting--;
-    }
+    struct waiter *w = crowd_take(store, &impl->crowd);
     (void)pthread_mutex_unlock(&impl->lock);
     return w;
 }
@@ -390,16 +316,17 @@ static void lead(struct store *store, struct waiter *self)
 {
     struct sqlite *impl = store->impl;
     struct sconn *conn = impl->writer;
-    struct waiter *todo = NULL, *ok = NULL, *ended = NULL; /* again to run; done well; answered */
+    struct waiter *todo = self, *ok = NULL, *ended = NULL; /* to run; done well; answered */
+    crowd_take_self(store, &impl->crowd, self);
     (void)pthread_mutex_unlock(&impl->lock);
     const int64_t start = clock_mono(&CLOCK_SYSTEM);
     bool open = false, careful = false;
-    int taken = 0;
+    int taken = 1;
     for (;;) {
         struct waiter *w = todo;
         if (w)
             todo = w->next;
-        else if (taken < BATCH_MAX && (taken == 0 || clock_mono(&CLOCK_SYSTEM) < start + BATCH_MS))
+        else if (taken < BATCH_MAX && clock_mono(&CLOCK_SYSTEM) < start + BATCH_MS)
             w = take(store), taken += w != NULL;
         if (!w)
             break;
@@ -445,21 +372,9 @@ static void lead(struct store *store, struct waiter *self)
         }
     }
     (void)pthread_mutex_lock(&impl->lock);
-    struct waiter *lists[2] = { ok, ended };
-    for (int i = 0; i < 2; i++) {
-        for (struct waiter *w = lists[i], *next; w; w = next) {
-            next = w->next; /* a woken waiter is gone */
-            w->done = true;
-            if (w != self)
-                (void)pthread_cond_signal(&w->wake);
-        }
-    }
-    assert(self->done);
-    impl->leading = impl->first != NULL;
-    if (impl->first) {
-        impl->first->lead = true;
-        (void)pthread_cond_signal(&impl->first->wake);
-    }
+    crowd_answer(ok, self);
+    crowd_answer(ended, self);
+    crowd_pass(&impl->crowd);
 }
 
 /* ---- reading ---- */

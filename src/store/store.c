@@ -147,13 +147,18 @@ static void tx_init(struct tx *tx, struct store *store, bool write)
     tx->deadline_ms = deadline ? deadline : clock_mono(&CLOCK_SYSTEM) + store->deadline_ms;
 }
 
-static enum err_code write_as(struct store *store, bool claim, store_fn fn, void *arg, struct err *err)
+enum write_kind { WRITE_ALONE, WRITE_SHARED, WRITE_CLAIM };
+
+static enum err_code write_as(struct store *store, enum write_kind kind, store_fn fn, void *arg,
+                              struct err *err)
 {
     struct tx tx;
     tx_init(&tx, store, true);
-    tx.claim = claim;
+    tx.claim = kind == WRITE_CLAIM;
     struct err own = { 0 };
-    const enum err_code rc = store->ops->write(store, &tx, fn, arg, err ? err : &own);
+    const bool shared = kind == WRITE_SHARED && store->ops->write_shared;
+    const enum err_code rc =
+        (shared ? store->ops->write_shared : store->ops->write)(store, &tx, fn, arg, err ? err : &own);
     if (rc == ERR_OK) {
         store->writes++;
         after_run(&tx);
@@ -166,12 +171,17 @@ static enum err_code write_as(struct store *store, bool claim, store_fn fn, void
 
 enum err_code store_write(struct store *store, store_fn fn, void *arg, struct err *err)
 {
-    return write_as(store, false, fn, arg, err);
+    return write_as(store, WRITE_ALONE, fn, arg, err);
+}
+
+enum err_code store_write_shared(struct store *store, store_fn fn, void *arg, struct err *err)
+{
+    return write_as(store, WRITE_SHARED, fn, arg, err);
 }
 
 enum err_code store_write_claim(struct store *store, store_fn fn, void *arg, struct err *err)
 {
-    return write_as(store, true, fn, arg, err);
+    return write_as(store, WRITE_CLAIM, fn, arg, err);
 }
 
 enum err_code store_read(struct store *store, store_fn fn, void *arg, struct err *err)
@@ -200,7 +210,6 @@ void tx_restart(struct tx *tx)
 {
     tx->has_failed = false;
     tx->savepoints = 0;
-    tx->before_count = 0;
     tx->serial = ++tx->store->serials;
     tx->after_first = NULL;
     tx->after_last = &tx->after_first;
@@ -218,13 +227,13 @@ enum err_code tx_fail(struct tx *tx, const struct err *err)
     return err->code;
 }
 
-/* What waits for the end of the function. */
-static enum err_code run_before(struct tx *tx, struct err *err)
+enum err_code tx_run_before(struct tx *tx, struct err *err)
 {
-    const int count = tx->before_count;
-    tx->before_count = 0;
+    struct conn *conn = tx->conn;
+    const int count = conn->before_count;
+    conn->before_count = 0;
     for (int i = 0; i < count; i++) {
-        const enum err_code rc = tx->before[i].fn(tx, tx->before[i].arg, err);
+        const enum err_code rc = conn->before[i].fn(tx, conn->before[i].arg, err);
         if (rc)
             return rc;
     }
@@ -233,9 +242,11 @@ static enum err_code run_before(struct tx *tx, struct err *err)
 
 enum err_code tx_outcome(struct tx *tx, enum err_code rc, struct err *err)
 {
-    if (rc == ERR_OK && !tx->has_failed)
-        rc = run_before(tx, err);
-    tx->before_count = 0;
+    const bool waits = tx->grouped && !tx->savepoints; /* for the end of the group */
+    if (rc == ERR_OK && !tx->has_failed && !waits)
+        rc = tx_run_before(tx, err);
+    if (!waits)
+        tx->conn->before_count = 0;
     assert(tx->savepoints > 0 || tx->conn->busy == 0); /* the function freed its statements */
     if (rc == ERR_OK && tx->has_failed) { /* the function swallowed a failure: nothing it did may stay */
         *err = tx->failure;
@@ -275,11 +286,16 @@ enum err_code tx_after_commit(struct tx *tx, void (*call)(void *arg), void *arg,
 
 enum err_code tx_before_commit(struct tx *tx, store_fn fn, void *arg, struct err *err)
 {
-    if (tx->before_count == STORE_BEFORE_MAX)
+    struct conn *conn = tx->conn;
+    if (conn->before_count == STORE_BEFORE_MAX)
         return err_set(err, ERR_LIMIT, "store.after_commit", ARG_INT("max", STORE_BEFORE_MAX), ARG_END);
-    tx->before[tx->before_count].fn = fn;
-    tx->before[tx->before_count++].arg = arg;
+    conn->before[conn->before_count++] = (struct before_commit) { fn, arg };
     return ERR_OK;
+}
+
+bool tx_is_hopeful(const struct tx *tx)
+{
+    return tx->grouped;
 }
 
 int64_t tx_serial(const struct tx *tx)
@@ -311,7 +327,7 @@ enum err_code tx_nested(struct tx *tx, store_fn fn, void *arg, struct err *err)
         return tx->failure.code;
     }
     struct after_commit **const after_last = tx->after_last;
-    enum err_code rc = run_before(tx, err);
+    enum err_code rc = tx_run_before(tx, err);
     if (rc)
         return rc;
     const int after_count = tx->after_count, depth = ++tx->savepoints;
@@ -564,17 +580,35 @@ enum err_code stmt_run(struct stmt *stmt, int64_t *out_changes, struct err *err)
     return ERR_OK;
 }
 
-enum err_code stmt_post(struct stmt *stmt, struct err *err)
+static enum err_code post(struct stmt *stmt, bool wants_row, struct err *err)
 {
     struct tx *tx = stmt->tx;
+    const enum err_code rc = may_start(stmt, err);
+    if (rc)
+        return rc;
+    return ops_of(stmt)->post(stmt, wants_row, err) ? tx_fail(tx, err) : ERR_OK;
+}
+
+enum err_code stmt_post(struct stmt *stmt, struct err *err)
+{
     struct err own = { 0 };
     err = err ? err : &own;
     if (!ops_of(stmt)->post || stmt->streaming)
         return stmt_run(stmt, NULL, err);
-    const enum err_code rc = may_start(stmt, err);
-    if (rc)
+    return post(stmt, false, err);
+}
+
+enum err_code stmt_post_found(struct stmt *stmt, struct err *err)
+{
+    struct err own = { 0 };
+    bool row = false;
+    err = err ? err : &own;
+    if (ops_of(stmt)->post)
+        return post(stmt, true, err);
+    const enum err_code rc = stmt_step(stmt, &row, err);
+    if (rc || row)
         return rc;
-    return ops_of(stmt)->post(stmt, err) ? tx_fail(tx, err) : ERR_OK;
+    return tx_fail(stmt->tx, (err_set(err, ERR_NOT_FOUND, "store.no_row", ARG_END), err));
 }
 
 enum err_code tx_settle(struct tx *tx, struct err *err)

@@ -76,6 +76,10 @@ typedef enum err_code (*store_fn)(struct tx *tx, void *arg, struct err *err);
  * ERR_CORRUPT; ERR_NOMEM. */
 MUST_CHECK enum err_code store_write(struct store *store, store_fn fn, void *arg, struct err *err);
 
+/* As store_write(), for a short write as requests make them: several that wait share one transaction and one
+ * sync on PostgreSQL too (on SQLite all writes do).  `fn` neither takes long nor changes the schema. */
+MUST_CHECK enum err_code store_write_shared(struct store *store, store_fn fn, void *arg, struct err *err);
+
 /* As store_write(), for claiming work from a queue: on PostgreSQL at READ COMMITTED, so that a claim with
  * {skip_locked} neither fails nor makes others fail.  `fn` must decide only by rows that it has locked. */
 MUST_CHECK enum err_code store_write_claim(struct store *store, store_fn fn, void *arg, struct err *err);
@@ -113,6 +117,11 @@ MUST_CHECK enum err_code stmt_run(struct stmt *stmt, int64_t *out_changes, struc
  * or the commit, so it costs no round trip; when it fails the tx has failed, and the next call that needs an
  * answer says so: not for what a caller wants to explain. */
 MUST_CHECK enum err_code stmt_post(struct stmt *stmt, struct err *err);
+/* The same for a query that has to find a row; when it finds none the tx has failed, with ERR_NOT_FOUND. */
+MUST_CHECK enum err_code stmt_post_found(struct stmt *stmt, struct err *err);
+/* True: a statement that fails costs nothing but time, as the function will run once more, and then this is
+ * false.  So what a caller would want to explain may be posted meanwhile.  Only in store_write_shared(). */
+bool tx_is_hopeful(const struct tx *tx);
 /* The outcome of all that was posted so far. */
 MUST_CHECK enum err_code tx_settle(struct tx *tx, struct err *err);
 /* Ready to be run again with the same bindings. */
@@ -154,11 +163,12 @@ struct arena *tx_arena(struct tx *tx);
  * ERR_LIMIT over 10,000; ERR_NOMEM. */
 MUST_CHECK enum err_code tx_after_commit(struct tx *tx, void (*call)(void *arg), void *arg, struct err *err);
 
-/* `fn` runs once within the tx when its function has ended well, and before the beginning and the end of
- * every tx_nested(): for a row that would else be written over and over.  ERR_LIMIT over 8 at a time. */
+/* `fn` runs once within the tx when its function has ended well (or those that share its transaction), and
+ * before the beginning and the end of every tx_nested(): for a row that would else be written over and over.
+ * Its arg outlives the tx.  ERR_LIMIT over 8 at a time. */
 MUST_CHECK enum err_code tx_before_commit(struct tx *tx, store_fn fn, void *arg, struct err *err);
-/* A number that no other tx of the store has, nor this one after anything in it was undone: what was read
- * from rows that only this tx may change still holds while it is the same. */
+/* A number that no other transaction of the store has, nor this one after anything in it was undone: what was
+ * read from rows that only this writer's slot changes still holds while it is the same. */
 int64_t tx_serial(const struct tx *tx);
 
 /* Which writer this is, 0 .. writers-1: the slot of its audit chain.  -1 in a read. */

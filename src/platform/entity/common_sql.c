@@ -210,6 +210,16 @@ static enum err_code there(struct tx *tx, const char *sql, struct str table, str
     return stmt_step(stmt, out, err);
 }
 
+static enum err_code must_be_there(struct tx *tx, struct str table, int64_t id, struct err *err)
+{
+    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
+    const enum err_code rc = prepare_table(tx, SQL_THERE, table, (struct str) { 0 }, &stmt, err);
+    if (rc)
+        return rc;
+    stmt_bind_i64(stmt, 1, id);
+    return stmt_post_found(stmt, err);
+}
+
 static enum err_code check_reference(struct checking *c, const struct shape *shape, int64_t id,
                                      struct err *err)
 {
@@ -221,6 +231,8 @@ static enum err_code check_reference(struct checking *c, const struct shape *sha
     enum err_code rc = ERR_OK;
     if (limited)
         rc = reference_reached(c->call, c->tx, shape, id, &found, err);
+    else if (tx_is_hopeful(c->tx))
+        return must_be_there(c->tx, table, id, err);
     else if (!found)
         rc = there(c->tx, SQL_THERE, table, (struct str) { 0 }, id, &found, err);
     if (!rc && !found)
@@ -242,6 +254,8 @@ static enum err_code check_code(struct checking *c, const struct shape *shape, s
         return rc;
     stmt_bind_text(stmt, 1, shape->dictionary);
     stmt_bind_text(stmt, 2, code);
+    if (tx_is_hopeful(c->tx))
+        return stmt_post_found(stmt, err);
     rc = stmt_step(stmt, &found, err);
     if (!rc && !found)
         fault(c, "entity.no_code", code);

@@ -104,6 +104,13 @@ MUST_CHECK enum err_code entity_create(const struct entity_call *call, struct tx
                                        const struct entity_type *type, const json_t *fields, int64_t *out_id,
                                        struct err *err);
 
+/* The same; *out_shown tells that the record, as entity_get_json() would give it now, was appended to `out`
+ * without reading it. */
+MUST_CHECK enum err_code entity_create_json(const struct entity_call *call, struct tx *tx,
+                                            const struct entity_type *type, const json_t *fields,
+                                            int64_t *out_id, bool *out_shown, struct buf *out,
+                                            struct err *err);
+
 /* Merge patch (RFC 7396) of one record.  `version` is the one the caller saw; 0 = whatever it is now.
  * Also ERR_NOT_FOUND (absent or out of scope) and ERR_STALE (arguments "yours" and "now").
  * A patch that changes nothing leaves the version alone. */

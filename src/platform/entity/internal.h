@@ -76,6 +76,9 @@ struct write {
 MUST_CHECK enum err_code row_reached(const struct entity_call *call, struct tx *tx,
                                      const struct entity_type *type, int64_t id, const char *action,
                                      bool *out, struct err *err);
+/* ERR_FORBIDDEN "entity.out_of_scope" unless the caller may reach a row as it stands in w->after, which is
+ * not looked for: on PostgreSQL reading a new row conflicts with all that are being made beside it. */
+MUST_CHECK enum err_code values_must_reach(const struct write *w, const char *action, struct err *err);
 /* Fills w->before within the caller's read scope: ERR_NOT_FOUND. */
 MUST_CHECK enum err_code row_read(struct write *w, struct err *err);
 /* A unique key that is taken: ERR_CONFLICT "entity.duplicate" {fields} with the field's pointer. */

@@ -269,7 +269,7 @@ static enum err_code create(struct write *w, const json_t *fields, struct err *e
     if (!rc)
         rc = text_put(w->tx, w->type, w->id, NULL, w->after, err);
     if (!rc)
-        rc = must_reach(call, w->tx, w->type, w->id, "create", err);
+        rc = values_must_reach(w, "create", err);
     if (!rc)
         rc = audit(w, "create", false, true, err);
     if (!rc)
@@ -277,18 +277,58 @@ static enum err_code create(struct write *w, const json_t *fields, struct err *e
     return rc ? rc : event_after(call, w->tx, w->type, "record.created", w->id, 1, err);
 }
 
-enum err_code entity_create(const struct entity_call *call, struct tx *tx, const struct entity_type *type,
-                            const json_t *fields, int64_t *out_id, struct err *err)
+/* The record can be shown from what was written: nothing of it is looked up, and nobody changed it behind us.
+ */
+static bool shows_itself(const struct write *w)
+{
+    const struct entity_call *call = w->call;
+    return !call->labels && !has_hooks(call->entity, w->type, true) &&
+           !call_may(call, w->type, "read", NULL) && call_sees(call, w->type) != SEES_BY_ROW &&
+           (tx_is_hopeful(w->tx) || scope_is_all(call, w->type, "read"));
+}
+
+static enum err_code show(const struct write *w, struct buf *out, struct err *err)
+{
+    const bool plain = call_sees(w->call, w->type) == SEES_PLAIN;
+    const enum err_code rc = values_must_reach(w, "read", err);
+    for (int i = 0; !rc && i < w->type->fields_count; i++) {
+        const struct entity_field *field = &w->type->fields[i];
+        buf_char(out, i ? ',' : '{');
+        buf_str(out, field->column);
+        buf_char(out, ':');
+        if (plain)
+            value_json(field, &w->after[i], out);
+        else
+            add_member(field, &w->after[i], out);
+    }
+    buf_char(out, '}');
+    return rc ? rc : buf_check(out, err);
+}
+
+enum err_code entity_create_json(const struct entity_call *call, struct tx *tx,
+                                 const struct entity_type *type, const json_t *fields, int64_t *out_id,
+                                 bool *out_shown, struct buf *out, struct err *err)
 {
     struct write *w = arena_alloc(call->arena, 1, sizeof *w);
     if (!w)
         return err_nomem(err);
     /* made here, within the transaction: so the order of ids is that of the search index */
     *w = (struct write) { .call = call, .tx = tx, .type = type, .id = ids_next(call->entity->config.ids) };
-    const enum err_code rc = create(w, fields, err);
+    enum err_code rc = create(w, fields, err);
+    const bool shown = !rc && out && shows_itself(w);
+    if (shown)
+        rc = show(w, out, err);
     if (!rc)
         *out_id = w->id;
+    if (!rc && out_shown)
+        *out_shown = shown;
     return rc;
+}
+
+enum err_code entity_create(const struct entity_call *call, struct tx *tx, const struct entity_type *type,
+                            const json_t *fields, int64_t *out_id, struct err *err)
+{
+    return entity_create_json(call, tx, type, fields, out_id, NULL, NULL, err);
 }
 
 /* ---- changing ---- */

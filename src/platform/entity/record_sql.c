@@ -192,7 +192,6 @@ static const struct statements *statements_of(const struct entity_call *call, co
     return &call->entity->statements[type->number_in_types];
 }
 
-/* *out: the row is there and the caller may reach it by that permission. */
 enum err_code row_reached(const struct entity_call *call, struct tx *tx, const struct entity_type *type,
                           int64_t id, const char *action, bool *out, struct err *err)
 {
@@ -206,6 +205,45 @@ enum err_code row_reached(const struct entity_call *call, struct tx *tx, const s
     if (!rc)
         rc = sql_prepare(sql, tx, &stmt, err);
     return rc ? rc : stmt_step(stmt, out, err);
+}
+
+/* The fields that scopes speak of, as a row t of their own. */
+static void add_scoped_values(const struct write *w, struct sql *sql)
+{
+    const struct entity_type *type = w->type;
+    const int fields[] = { type->scope_org, type->scope_grid, type->scope_subject, type->scope_own };
+    bool seen[TYPE_FIELDS_MAX] = { 0 };
+    sql_add(sql, "SELECT 1 FROM (SELECT 1 AS one");
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        if (fields[i] < 0 || seen[fields[i]])
+            continue;
+        seen[fields[i]] = true;
+        sql_add(sql, ", CAST(");
+        sql_value(sql, &type->fields[fields[i]], &w->after[fields[i]]);
+        sql_add(sql, " AS {i64}) AS ");
+        sql_str(sql, type->fields[fields[i]].column);
+    }
+    sql_add(sql, ") t WHERE 1 = 1");
+}
+
+enum err_code values_must_reach(const struct write *w, const char *action, struct err *err)
+{
+    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
+    bool found = false;
+    if (scope_is_all(w->call, w->type, action))
+        return ERR_OK;
+    AUTO(sql_free_auto) struct sql *sql = sql_new();
+    if (!sql)
+        return err_nomem(err);
+    add_scoped_values(w, sql);
+    enum err_code rc = scope_sql(w->call, w->type, action, sql, err);
+    if (!rc)
+        rc = sql_prepare(sql, w->tx, &stmt, err);
+    if (!rc && tx_is_hopeful(w->tx))
+        return stmt_post_found(stmt, err);
+    if (!rc)
+        rc = stmt_step(stmt, &found, err);
+    return rc || found ? rc : err_set(err, ERR_FORBIDDEN, "entity.out_of_scope", ARG_END);
 }
 
 /* A unique index was hit: tell at which field, in our words. */
@@ -280,7 +318,7 @@ enum err_code row_insert(struct write *w, struct err *err)
         return rc;
     for (int i = 0; i < w->type->fields_count; i++)
         stmt_bind_value(stmt, i + 1, &w->type->fields[i], &values[i]);
-    if (w->call->bulk) /* where it fails all of it runs again, and explains */
+    if (w->call->bulk || tx_is_hopeful(w->tx)) /* where it fails it runs again, and explains */
         return stmt_post(stmt, err);
     return explain_duplicate(w->type, stmt_run(stmt, NULL, err), err);
 }

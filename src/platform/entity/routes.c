@@ -215,9 +215,14 @@ static enum err_code answer_fn(struct work *work, struct tx *tx, struct err *err
 static enum err_code create_fn(struct tx *tx, void *arg, struct err *err)
 {
     struct work *work = arg;
+    bool shown = false;
     clear_findings(work);
-    const enum err_code rc = entity_create(&work->call, tx, work->type, work->json, &work->id, err);
-    return rc ? rc : answer_fn(work, tx, err);
+    buf_clear(work->out);
+    work->later = false;
+    work->version = 1;
+    const enum err_code rc =
+        entity_create_json(&work->call, tx, work->type, work->json, &work->id, &shown, work->out, err);
+    return rc || shown ? rc : answer_fn(work, tx, err);
 }
 
 static enum err_code update_fn(struct tx *tx, void *arg, struct err *err)
@@ -252,7 +257,7 @@ static enum err_code run(struct request *req, struct work *work, store_fn fn, bo
     buf_init(&out, LIST_REPLY_MAX);
     work->out = &out;
     enum err_code rc =
-        write ? store_write(routes->store, fn, work, err) : store_read(routes->store, fn, work, err);
+        write ? store_write_shared(routes->store, fn, work, err) : store_read(routes->store, fn, work, err);
     if (!rc && work->later)
         rc = store_read(routes->store, get_fn, work, err);
     if (rc)
@@ -354,7 +359,7 @@ static enum err_code record_delete(struct request *req, struct reply *reply, str
     if (!rc)
         rc = read_match(req, &work, err);
     if (!rc)
-        rc = store_write(routes->store, delete_fn, &work, err);
+        rc = store_write_shared(routes->store, delete_fn, &work, err);
     if (rc)
         return work_failed(req, &work, rc, err);
     reply_empty(reply);
