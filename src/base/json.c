@@ -61,3 +61,59 @@ struct str json_get_str(const json_t *object, const char *field)
 {
     return json_to_str(json_object_get(object, field));
 }
+
+void json_put_err(const struct err *failure, struct buf *out)
+{
+    buf_text(out, "{\"code\":");
+    buf_json(out, str_from(err_name(failure->code)));
+    buf_text(out, ",\"id\":");
+    buf_json(out, str_from(failure->id ? failure->id : ""));
+    buf_text(out, ",\"args\":{");
+    for (int i = 0; i < ERR_ARGS_MAX && failure->args[i].name; i++) {
+        if (i)
+            buf_char(out, ',');
+        buf_json(out, str_from(failure->args[i].name));
+        buf_char(out, ':');
+        if (failure->args[i].is_text)
+            buf_json(out, str_from(failure->args[i].text));
+        else
+            buf_i64(out, failure->args[i].number);
+    }
+    buf_char(out, '}');
+    if (failure->at.line) {
+        buf_printf(out, ",\"at\":{\"line\":%d,\"column\":%d,\"pointer\":", failure->at.line,
+                   failure->at.column);
+        buf_json(out, str_from(failure->at.pointer));
+        buf_char(out, '}');
+    }
+    buf_char(out, '}');
+}
+
+bool json_read_err(struct str text, struct arena *arena, struct err *out)
+{
+    json_t *json = text.len ? json_loadb(text.ptr, text.len, 0, NULL) : NULL, *value;
+    const json_t *at = json_object_get(json, "at");
+    const char *id = json_string_value(json_object_get(json, "id")), *name;
+    int count = 0;
+    struct err err = { .code = ERR_INTERNAL };
+    err.id = id && *id ? arena_str(arena, str_from(id)).ptr : NULL;
+    json_object_foreach(json_object_get(json, "args"), name, value)
+    {
+        if (count == ERR_ARGS_MAX)
+            break;
+        struct err_arg *arg = &err.args[count++];
+        arg->name = arena_str(arena, str_from(name)).ptr;
+        arg->is_text = json_is_string(value);
+        arg->number = json_integer_value(value);
+        if (arg->is_text)
+            (void)snprintf(arg->text, sizeof arg->text, "%s", json_string_value(value));
+    }
+    err.at.line = (int)json_integer_value(json_object_get(at, "line"));
+    err.at.column = (int)json_integer_value(json_object_get(at, "column"));
+    const char *pointer = json_string_value(json_object_get(at, "pointer"));
+    (void)snprintf(err.at.pointer, sizeof err.at.pointer, "%s", pointer ? pointer : "");
+    json_decref(json);
+    if (err.id)
+        *out = err;
+    return err.id != NULL;
+}

@@ -6,6 +6,7 @@
  * jansson's own do, so that json_pack's "o" takes both.
  * Threads: safe from any.  Layer: base. */
 #pragma once
+#include "base/buf.h"
 #include "base/clock.h"
 
 #include <jansson.h>
@@ -25,3 +26,8 @@ int64_t json_to_id(const json_t *value);
 struct str json_to_str(const json_t *value);
 int64_t json_get_id(const json_t *object, const char *field);
 struct str json_get_str(const json_t *object, const char *field);
+
+/* An error as it is kept to be read later, {"code","id","args","at"}, and back; what is read lives in the
+ * arena.  False where the text holds none. */
+void json_put_err(const struct err *failure, struct buf *out);
+bool json_read_err(struct str text, struct arena *arena, struct err *out);

@@ -25,6 +25,7 @@ struct packs;
 struct decisions;
 struct entity;
 struct entity_routes;
+struct import_jobs;
 struct queries;
 struct query_routes;
 struct notify;
@@ -73,6 +74,7 @@ struct app {
     struct decisions *decisions;
     struct entity *entity;
     struct entity_routes *entity_routes;
+    struct import_jobs *imports;
     struct queries *queries;
     struct query_routes *query_routes;
     struct notify *notify;
@@ -120,6 +122,7 @@ MUST_CHECK enum err_code packs_start(struct app *app, struct err *err);
 void packs_stop(struct app *app);
 MUST_CHECK enum err_code packs_room_reload(struct app *app, struct err *err); /* their words */
 MUST_CHECK enum err_code entity_start(struct app *app, struct err *err);
+MUST_CHECK enum err_code imports_start(struct app *app, struct err *err);
 void entity_stop(struct app *app);
 MUST_CHECK enum err_code query_start(struct app *app, struct err *err);
 void query_stop(struct app *app);

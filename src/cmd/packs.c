@@ -4,6 +4,7 @@
 #include "handle/handle.h"
 #include "platform/bus/bus.h"
 #include "cmd/relations.h"
+#include "platform/entity/import_job.h"
 #include "platform/entity/routes.h"
 #include "platform/files/files.h"
 #include "platform/query/routes.h"
@@ -91,6 +92,21 @@ static void on_grid(void *arg, const struct bus_event *event)
         identity_changed(arg);
 }
 
+/* Needs the jobs, which only a server runs, and `bihuan import --portions` where there is none. */
+enum err_code imports_start(struct app *app, struct err *err)
+{
+    app->imports = arena_alloc(app->arena, 1, sizeof *app->imports);
+    if (!app->imports)
+        return err_nomem(err);
+    *app->imports = (struct import_jobs) { .entity = app->entity,
+                                           .store = app->store,
+                                           .jobs = app->jobs,
+                                           .files = app->files,
+                                           .identity = app->identity,
+                                           .temp_dir = app->data };
+    return import_jobs_register(app->imports, err);
+}
+
 enum err_code entity_start(struct app *app, struct err *err)
 {
     const struct entity_config config = { .store = app->store,
@@ -124,13 +140,17 @@ enum err_code entity_start(struct app *app, struct err *err)
     app->entity_routes = arena_alloc(app->arena, 1, sizeof *app->entity_routes);
     if (!app->entity_routes)
         return err_nomem(err);
+    rc = app->jobs ? imports_start(app, err) : ERR_OK;
+    if (rc)
+        return rc;
     *app->entity_routes = (struct entity_routes) { .entity = app->entity,
                                                    .store = app->store,
                                                    .packs = app->packs,
                                                    .audit = app->audit,
                                                    .words = app->words,
                                                    .temp_dir = app->data,
-                                                   .files = app->files };
+                                                   .files = app->files,
+                                                   .imports = app->imports };
     return app->http ? entity_routes_add(app->http, app->entity_routes, err) : ERR_OK;
 }
 

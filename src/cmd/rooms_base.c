@@ -7,6 +7,7 @@
 #include "observe/observe.h"
 #include "platform/entity/entity.h"
 #include "platform/files/files.h"
+#include "platform/entity/import_job.h"
 #include "platform/jobs/jobs.h"
 #include "store/store.h"
 #include "warn/alarms.h"
@@ -188,6 +189,10 @@ static enum err_code owner_is_there(void *arg, struct tx *tx, struct str name, i
     (void)snprintf(full, sizeof full, "%.*s", STR_ARG(name));
     const struct entity_type *type = entity_type_find(sweep->app->entity, full);
     const struct entity_call call = { .entity = sweep->app->entity, .arena = tx_arena(tx) };
+    if (import_file_type(name).len) {
+        *out = import_file_kept(id, clock_now(sweep->app->clock));
+        return ERR_OK;
+    }
     *out = true; /* of a pack that is not loaded now: nobody knows */
     if (!type)
         return ERR_OK;
@@ -203,6 +208,13 @@ static enum err_code sweep_goes_on(void *arg, struct err *err)
     return job_check(sweep->job, err);
 }
 
+static enum err_code drop_faults_fn(struct tx *tx, void *arg, struct err *err)
+{
+    const struct app *app = arg;
+    const int64_t before = clock_now(app->clock) - INT64_C(86400000) * IMPORT_KEEP_DAYS;
+    return import_faults_drop(tx, ids_floor(before), err);
+}
+
 /* Not beside a backup, which may just be going to read what its snapshot names. */
 static enum err_code files_job(void *arg, struct job *job, struct err *err)
 {
@@ -213,8 +225,10 @@ static enum err_code files_job(void *arg, struct job *job, struct err *err)
     char result[200];
     if (!base_take(app->base))
         return err_set(err, ERR_BUSY, "backup.busy", ARG_END);
-    const enum err_code rc = files_collect(app->files, &owners, &done, err);
+    enum err_code rc = files_collect(app->files, &owners, &done, err);
     base_give(app->base);
+    if (!rc)
+        rc = store_write(app->store, drop_faults_fn, app, err);
     if (rc)
         return rc;
     const int len = snprintf(result, sizeof result, "{\"rows\":%lld,\"contents\":%lld,\"bytes\":%lld}",

@@ -1,6 +1,7 @@
-"""Records over HTTP and the command line: facts as they held and were known at an instant."""
+"""Records over HTTP and the command line: facts as they held and were known at an instant; long imports."""
 import json
 import subprocess
+import time
 from urllib.parse import urlencode
 
 from bihuan import BIN, Server, check, done
@@ -52,7 +53,48 @@ def facts(server, admin):
     check('which says so of other records', out.returncode == 2, out)
 
 
+def imports(server, admin):
+    rows = ['code,name', *(f'I-{i:05d},站点{i}' for i in range(3000))]
+    rows[10] = 'I-00009,站点9,多一格'
+    csv = '\n'.join(rows).encode('gb18030')
+    answer = admin.ask('POST', 'ops/site/import?job=1', raw=csv, headers={'Content-Type': 'text/csv'})
+    if not check('a long import is a job', answer.status == 202 and answer.json['job'], answer):
+        return
+    path = f"core/imports/{answer.json['job']}"
+    until = time.time() + 120
+    while (state := admin.get(path).json)['state'] in ('waiting', 'running') and time.time() < until:
+        time.sleep(0.1)
+    result = state['result']
+    check('it ends with what it did', state['state'] == 'done' and state['done'] == state['total'] == 3000 and
+          (result['created'], result['left_out'], result['charset']) == (2999, 1, 'GB18030'), state)
+    fault = state['errors'][0]
+    check('the row with a fault by line and column', (fault['line'], fault['column']) == (11, 13), fault)
+    answer = admin.get(path + '/faults')
+    check('and as a file', answer.body.decode('utf-8-sig').splitlines()[1].startswith('11,13,'), answer)
+    check('it cannot be stopped any more', admin.post(path + '/cancel').status == 409)
+    count = admin.get('ops/site?count=1&filter=' + 'starts%20with(code,%20%22I-%22)').json
+    check('the others are there', count['count'] == 2999, count)
+    check('it is nobody else\'s', server.client().get(path).status == 401)
+    check('an import that is none is not there', admin.get('core/imports/17').status == 404)
+    wrong = admin.ask('POST', 'ops/site/import?dry_run=1', raw=b'code,name\nx,a\xff\n',
+                      headers={'Content-Type': 'text/csv'}).json['errors'][0]
+    check('what is neither UTF-8 nor GB18030 is refused at its byte', (wrong['line'], wrong['column']) == (2, 4), wrong)
+
+    def run(data):
+        return subprocess.run([BIN, 'import', 'ops.site', '-', '--portions', '--data', data], input='code,name\nP-1,x\nP-2\n',
+                              capture_output=True, text=True, check=False, env={**server.env, 'LANG': 'C.UTF-8'})
+    out = run(server.data)
+    check('on the command line, beside the server', out.returncode == 1 and 'created 1\n' in out.stdout and
+          'left_out 1\n' in out.stdout and '-:3:1: ' in out.stdout and '2 / 2' in out.stderr, out)
+    if not server.database:
+        server.stop()
+        out = run(server.data)
+        check('and without one', out.returncode == 1 and 'unchanged 1\n' in out.stdout and '2 / 2' in out.stderr, out)
+        server.start()
+
+
 with Server() as server:
     admin = server.login_first()
     facts(server, admin)
+    imports(server, admin)
 done()

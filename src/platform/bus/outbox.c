@@ -7,6 +7,7 @@
  * The lease is checked again by the statement that marks it done, so a late worker changes nothing. */
 #include "platform/bus/outbox.h"
 
+#include "base/json.h"
 #include "base/log.h"
 #include "platform/bus/bus_sql.h"
 #include "platform/bus/lease.h"
@@ -290,26 +291,6 @@ static enum err_code failed_fn(struct tx *tx, void *arg, struct err *err)
     return rc;
 }
 
-static void error_json(const struct err *failure, struct buf *out)
-{
-    buf_text(out, "{\"code\":");
-    buf_json(out, str_from(err_name(failure->code)));
-    buf_text(out, ",\"id\":");
-    buf_json(out, str_from(failure->id ? failure->id : ""));
-    buf_text(out, ",\"args\":{");
-    for (int i = 0; i < ERR_ARGS_MAX && failure->args[i].name; i++) {
-        if (i)
-            buf_char(out, ',');
-        buf_json(out, str_from(failure->args[i].name));
-        buf_char(out, ':');
-        if (failure->args[i].is_text)
-            buf_json(out, str_from(failure->args[i].text));
-        else
-            buf_i64(out, failure->args[i].number);
-    }
-    buf_text(out, "}}");
-}
-
 /* 1 s, 4 s, 16 s ... up to an hour. */
 static int64_t wait_ms(int tries)
 {
@@ -326,7 +307,7 @@ static void deliver_failed(struct delivery *delivery, const struct err *failure)
     struct buf error;
     struct err err = { 0 };
     buf_init(&error, 8192);
-    error_json(failure, &error);
+    json_put_err(failure, &error);
     delivery->error = buf_get(&error);
     delivery->dead = hopeless || (message->tries + 1 >= consumer->tries && !surroundings);
     delivery->due_in_ms = wait_ms(message->tries);

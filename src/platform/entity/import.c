@@ -4,22 +4,8 @@
 #include "base/log.h"
 #include "crypto/digest.h"
 #include "platform/bus/broadcast.h"
-#include "platform/entity/internal.h"
+#include "platform/entity/importing.h"
 #include "platform/entity/table.h"
-
-/* One import going on. */
-struct importing {
-    struct entity_call call;
-    const struct entity_type *type;
-    struct table_import *import;
-    struct tx *tx;
-    int fields[CSV_FIELDS_MAX]; /* of each column; -1 = not used */
-    int columns;
-    const struct csv_record *row;
-    bool careful; /* each row in a savepoint of its own */
-    bool faulty;  /* a row was refused without one: all of it must run again */
-    struct bulk bulk;
-};
 
 /* ---- faults, with line and column ---- */
 
@@ -76,7 +62,7 @@ static bool is_key(const struct entity_type *type, int field)
     return false;
 }
 
-static void read_header(struct importing *m, const struct csv_record *header)
+void import_header(struct importing *m, const struct csv_record *header)
 {
     m->row = header;
     m->columns = header->count;
@@ -255,7 +241,7 @@ static enum err_code row_fn(struct tx *tx, void *arg, struct err *err)
 }
 
 /* The row's doing, not that of the store. */
-static bool is_fault(enum err_code rc)
+bool import_refuses(enum err_code rc)
 {
     return rc == ERR_INVALID || rc == ERR_CONFLICT || rc == ERR_FORBIDDEN || rc == ERR_LIMIT ||
            rc == ERR_NOT_FOUND;
@@ -264,7 +250,7 @@ static bool is_fault(enum err_code rc)
 /* A savepoint a row would make the search index write itself out after each.  So the rows run without, and
  * when one is refused the whole import, which then changes nothing anyway, runs again with them (m->careful).
  */
-static enum err_code import_row(struct importing *m, const struct csv_record *row, struct err *err)
+enum err_code import_row(struct importing *m, const struct csv_record *row, struct err *err)
 {
     struct row_work work = { .m = m };
     struct findings *all = m->call.findings, own;
@@ -293,7 +279,7 @@ static enum err_code import_row(struct importing *m, const struct csv_record *ro
             *err = one;
         return rc;
     }
-    if (is_fault(rc)) {
+    if (import_refuses(rc)) {
         for (int i = 0; i < own.count; i++)
             fault_at(m, column_of(m, own.items[i].at.pointer), &own.items[i]);
         if (!own.count)
@@ -316,7 +302,7 @@ static enum err_code import_rows(struct importing *m, struct csv_record *row, st
     if (!rc && end)
         rc = err_set(err, ERR_INVALID, "entity.no_header", ARG_END);
     if (!rc)
-        read_header(m, row);
+        import_header(m, row);
     while (!rc && !end && m->call.findings->count < FINDINGS_MAX) {
         const struct arena_mark mark = arena_mark(m->call.arena);
         rc = csv_next(&csv, m->call.arena, row, &end, err);
@@ -333,14 +319,14 @@ static enum err_code import_rows(struct importing *m, struct csv_record *row, st
     return rc;
 }
 
-static enum err_code tell_imported(struct importing *m, struct err *err)
+enum err_code import_tell(struct importing *m, int64_t rows, struct err *err)
 {
     const struct entity_config *config = &m->call.entity->config;
     char json[160];
     if (!m->call.quiet || !config->bus)
         return ERR_OK;
     const int len = snprintf(json, sizeof json, "{\"type\":\"%.*s\",\"rows\":%lld}", STR_ARG(m->type->full),
-                             (long long)m->import->rows);
+                             (long long)rows);
     const struct bus_event event = { .topic = STR("record.imported"), .json = { json, (size_t)len } };
     return config->broadcast ? broadcast_add(config->broadcast, m->tx, &event, err)
                              : bus_publish_after(config->bus, m->tx, &event, err);
@@ -367,7 +353,7 @@ static enum err_code import_fn(struct tx *tx, void *arg, struct err *err)
         rc = ERR_INVALID;
     }
     if (!rc)
-        rc = tell_imported(m, err);
+        rc = import_tell(m, import->rows, err);
     if (!rc && import->dry_run)
         rc = err_set(err, ERR_CANCELLED, "entity.dry_run", ARG_END);
     return rc;
@@ -413,7 +399,7 @@ static enum err_code import_text(const struct entity_call *call, const struct en
     m->call.quiet = count_lines(import->text) > TABLE_EVENTS_MAX;
     enum err_code rc = store_write(call->entity->config.store, import_fn, m, err);
     /* again, to tell every fault there is; that of a posted row came with no finding */
-    if (is_fault(rc) && (m->faulty || !m->call.findings->count)) {
+    if (import_refuses(rc) && (m->faulty || !m->call.findings->count)) {
         m->careful = true;
         m->call.bulk = NULL;
         rc = store_write(call->entity->config.store, import_fn, m, err);

@@ -423,11 +423,13 @@ static enum err_code import_with(struct request *req, struct work *work, struct 
                       err);
 }
 
-/* POST /api/v1/{pack}/{type}/import?dry_run=1: the CSV as body, or as part `file` */
+/* POST /api/v1/{pack}/{type}/import?dry_run=1: the CSV as body, or as part `file`; ?job=1: import_routes.c */
 static enum err_code records_import(struct request *req, struct reply *reply, struct err *err)
 {
     struct work work;
     enum err_code rc = work_begin(req, &work, err);
+    if (!rc && request_query(req, "job").len)
+        return import_begin(req, &work.call, work.type, reply, err);
     if (rc)
         return rc;
     AUTO(arena_free_auto) struct arena *arena = arena_new((size_t)512 << 20);
@@ -606,6 +608,8 @@ static const struct route ROUTES[] = {
 
 enum err_code entity_routes_add(struct http_server *server, struct entity_routes *routes, struct err *err)
 {
-    const enum err_code rc = http_add_routes(server, ROUTES, routes, err);
+    enum err_code rc = http_add_routes(server, ROUTES, routes, err);
+    if (!rc && routes->imports)
+        rc = http_add_routes(server, ENTITY_IMPORT_ROUTES, routes, err);
     return rc || !routes->files ? rc : http_add_routes(server, ENTITY_FILE_ROUTES, routes, err);
 }

@@ -8,6 +8,7 @@
  * Every change of a running job names the lease's owner, so a late worker changes nothing. */
 #include "platform/jobs/jobs.h"
 
+#include "base/json.h"
 #include "base/log.h"
 #include "platform/bus/bus_sql.h"
 #include "platform/bus/lease.h"
@@ -468,26 +469,6 @@ static enum err_code end_fn(struct tx *tx, void *arg, struct err *err)
     return rc;
 }
 
-static void error_json(const struct err *failure, struct buf *out)
-{
-    buf_text(out, "{\"code\":");
-    buf_json(out, str_from(err_name(failure->code)));
-    buf_text(out, ",\"id\":");
-    buf_json(out, str_from(failure->id ? failure->id : ""));
-    buf_text(out, ",\"args\":{");
-    for (int i = 0; i < ERR_ARGS_MAX && failure->args[i].name; i++) {
-        if (i)
-            buf_char(out, ',');
-        buf_json(out, str_from(failure->args[i].name));
-        buf_char(out, ':');
-        if (failure->args[i].is_text)
-            buf_json(out, str_from(failure->args[i].text));
-        else
-            buf_i64(out, failure->args[i].number);
-    }
-    buf_text(out, "}}");
-}
-
 static bool is_stopping(struct jobs *jobs)
 {
     (void)pthread_mutex_lock(&jobs->lock);
@@ -517,7 +498,7 @@ static void end_job(struct job *job, enum err_code rc, const struct err *failure
     } else if (rc) {
         log_err(failure, "job.failed", "job %lld kind %s start %d", (long long)job->id, job->kind->name,
                 job->starts);
-        error_json(failure, &error);
+        json_put_err(failure, &error);
         const bool again = helps_later(rc) && job->starts < job->kind->tries;
         ending.state = again ? JOB_WAITING : JOB_FAILED;
         ending.wait_ms = INT64_C(10000) << (2 * (job->starts < 6 ? job->starts - 1 : 5));

@@ -23,28 +23,10 @@ static json_t *object_json(struct str text)
 static json_t *error_text(const struct request *req, struct str stored)
 {
     const struct jobs_routes *ctx = req->ctx;
-    json_t *json = stored.len ? json_loadb(stored.ptr, stored.len, 0, NULL) : NULL;
-    const char *id = json_string_value(json_object_get(json, "id")), *name;
-    if (!id || !id[0]) {
-        json_decref(json);
+    struct err err = { 0 };
+    if (!json_read_err(stored, req->arena, &err))
         return json_null();
-    }
-    struct err err = { .code = ERR_INTERNAL, .id = arena_str(req->arena, str_from(id)).ptr };
-    json_t *value;
-    int count = 0;
-    json_object_foreach(json_object_get(json, "args"), name, value)
-    {
-        if (count == ERR_ARGS_MAX)
-            break;
-        struct err_arg *arg = &err.args[count++];
-        arg->name = arena_str(req->arena, str_from(name)).ptr;
-        arg->is_text = json_is_string(value);
-        arg->number = json_integer_value(value);
-        if (arg->is_text)
-            (void)snprintf(arg->text, sizeof arg->text, "%s", json_string_value(value));
-    }
-    json_decref(json);
-    return err.id ? json_str(err_text(req->arena, &err, ctx->words, req->lang)) : json_null();
+    return json_str(err_text(req->arena, &err, ctx->words, req->lang));
 }
 
 static struct audit_line act(const struct request *req, const char *action, const char *type, int64_t id,
