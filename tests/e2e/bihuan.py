@@ -39,6 +39,28 @@ def done():
     sys.exit(1 if failed or not passed else 0)
 
 
+def until(fn, seconds=30):
+    """The first true answer of fn within the time, else the last one: what a claim waits for, never a plain sleep.
+    No answer at all counts as a false one."""
+    end = time.time() + seconds
+    while True:
+        try:
+            got = fn()
+        except (OSError, http.client.HTTPException, KeyError, ValueError):
+            got = None
+        if got or time.time() > end:
+            return got
+        time.sleep(0.05)
+
+
+def sooner(busy, answers):
+    """Were those that were turned away (status, seconds, ...) not made to wait as those that were served?"""
+    def middle(some):
+        return sorted(one[1] for one in some)[len(some) // 2]
+    served = [one for one in answers if one not in busy]
+    return busy and served and middle(busy) < max(1, middle(served))
+
+
 class Answer:
     def __init__(self, status, headers, body):
         self.status, self.headers, self.body = status, headers, body
@@ -201,6 +223,28 @@ class Server:
         elif self.own_data:
             shutil.rmtree(self.data, ignore_errors=True)
 
+    def reload(self):
+        """SIGHUP; returns what the log says until the work is done."""
+        log = pathlib.Path(self.log.name)
+        size = log.stat().st_size
+        self.process.send_signal(signal.SIGHUP)
+        until(lambda: b'serve.reloaded' in log.read_bytes()[size:])
+        return log.read_bytes()[size:].decode()
+
+    def psql(self, sql):
+        """The lines of a statement's answer, for what the API does not tell."""
+        got = subprocess.run(self.psql_command() + ['-c', sql], capture_output=True, text=True)
+        assert got.returncode == 0, got.stderr
+        return got.stdout.splitlines()
+
+    def psql_command(self):
+        host = self.database.split('host=')[1].replace('%2F', '/')
+        return ['psql', '-h', host, '-U', 'bihuan', '-qAt', 'postgres']
+
+    def holding(self, sql):
+        """A context in which another transaction holds the locks that `sql` takes."""
+        return Holding(self, sql)
+
     def client(self, key=None):
         return Client(self, key)
 
@@ -221,6 +265,23 @@ class Server:
 
     def events(self, client, topics):
         return Events(self, client, topics)
+
+
+class Holding:
+    def __init__(self, server, sql):
+        self.command, self.sql = server.psql_command() + ['-v', 'ON_ERROR_STOP=1'], sql
+
+    def __enter__(self):
+        self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process.stdin.write(f'BEGIN;\n{self.sql};\n\\echo held\n')
+        self.process.stdin.flush()
+        for line in self.process.stdout:
+            if line == 'held\n':
+                return self
+        raise SystemExit('psql does not hold: ' + self.sql)
+
+    def __exit__(self, *_):
+        self.process.communicate('COMMIT;\n')
 
 
 class Events:
@@ -248,14 +309,12 @@ class Events:
             pass
         self.ended.set()
 
-    def wait(self, test, seconds=10):
-        until = time.time() + seconds
-        while time.time() < until:
-            for topic, data in list(self.got):
-                if test(topic, data):
-                    return data
-            time.sleep(0.02)
-        return None
+    def wait(self, test, seconds=30):
+        """The first event that passes the test, or None."""
+        return until(lambda: next((data for topic, data in list(self.got) if test(topic, data)), None), seconds)
+
+    def ends(self, seconds=30):
+        return self.ended.wait(seconds)
 
 
 def unique(prefix):

@@ -4,57 +4,16 @@ import hashlib
 import os
 import pathlib
 import shutil
-import socketserver
 import subprocess
 import tempfile
 import threading
 import time
 
-from bihuan import BIN, Server, check, done
+from bihuan import BIN, Server, check, done, until
+from sinks import Mails
 
-mails, refuse = [], threading.Event()
-
-
-class Mail(socketserver.StreamRequestHandler):
-    """A mail sink that refuses every receiver while it is told to."""
-
-    def handle(self):
-        def say(line):
-            self.wfile.write((line + '\r\n').encode())
-        say('220 sink')
-        data = None
-        for line in self.rfile:
-            text = line.decode(errors='replace').rstrip('\r\n')
-            if data is not None:
-                if text == '.':
-                    mails.append('\n'.join(data))
-                    data = None
-                    say('250 taken')
-                else:
-                    data.append(text)
-            elif text.upper().startswith('RCPT') and refuse.is_set():
-                say('550 no such user')
-            elif text.upper() == 'DATA':
-                data = []
-                say('354 go on')
-            elif text.upper() == 'QUIT':
-                return say('221 bye')
-            else:
-                say('250 ok')
-
-
-sink = socketserver.ThreadingTCPServer(('127.0.0.1', 0), Mail)
-sink.daemon_threads = True
-threading.Thread(target=sink.serve_forever, daemon=True).start()
-
-
-def within(seconds, test):
-    until = time.time() + seconds
-    while True:
-        found = test()
-        if found or time.time() > until:
-            return found
-        time.sleep(0.1)
+refuse = threading.Event()
+sink = Mails(lambda receiver: refuse.is_set())
 
 
 with Server() as server:
@@ -67,12 +26,12 @@ with Server() as server:
     plain.login('plain', user['password'])
     plain.change_password(user['password'], 'Grey-Elephants-1')
 
-    def job(kind, params=None, wait=30):
+    def job(kind, params=None):
         made = admin.post('core/jobs', {'kind': kind, **({'params': params} if params is not None else {})})
         if made.status != 202:
             return made
-        return within(wait, lambda: (lambda one: one if one.json['ended_at'] else None)(admin.get('core/jobs/' + made.json['id']))
-                      ) or admin.get('core/jobs/' + made.json['id'])
+        return until(lambda: (lambda one: one if one.json['ended_at'] else None)(admin.get('core/jobs/' + made.json['id']))
+                     ) or admin.get('core/jobs/' + made.json['id'])
 
     def alarm(key, state):
         """The alarm of that source, as the list of that state tells it."""
@@ -95,7 +54,7 @@ with Server() as server:
     check('what has ended is not cancelled: 409', admin.post(f"core/jobs/{good.json['id']}/cancel").status == 409)
     time.sleep(1.1)  # the name of its file tells the second
     answer = admin.post(f"core/jobs/{good.json['id']}/again")
-    check('but may be run again', answer.status == 200 and within(20, lambda: admin.get('core/jobs/' + good.json['id'])
+    check('but may be run again', answer.status == 200 and until(lambda: admin.get('core/jobs/' + good.json['id'])
           .json['state'] == 'done'), answer)
     page = admin.get('core/jobs?kind=core.backup&limit=1').json
     check('listed by kind', len(page['items']) == 1 and page['items'][0]['kind'] == 'core.backup', page)
@@ -109,16 +68,16 @@ with Server() as server:
     blocked.write_text('')
     bad = job('core.backup', {'folder': str(blocked / 'below')})
     check('a backup that cannot be written fails and says why', bad.json['state'] == 'failed' and bad.json['error'], bad)
-    raised = within(10, lambda: alarm('self:job:core.backup', 'open'))
+    raised = until(lambda: alarm('self:job:core.backup', 'open'))
     check('it is an alarm', raised and raised[0]['value'] == 'core.backup', admin.get('core/alarms').json)
     blocked.unlink()
     again = admin.post(f"core/jobs/{bad.json['id']}/again")
     check('a failed job is run again', again.status == 200 and again.json['state'] in ('waiting', 'running', 'failed'), again)
-    within(20, lambda: admin.get('core/jobs/' + bad.json['id']).json['ended_at'])
+    until(lambda: admin.get('core/jobs/' + bad.json['id']).json['ended_at'])
     time.sleep(1.1)
     good = job('core.backup', {'folder': folder})
     check('the next good one clears the alarm', good.json['state'] == 'done'
-          and within(10, lambda: not alarm('self:job:core.backup', 'open')), alarm('self:job:core.backup', 'open'))
+          and until(lambda: not alarm('self:job:core.backup', 'open')), alarm('self:job:core.backup', 'open'))
 
     # ---- schedules ----
     answer = admin.post('core/schedules', {'kind': 'core.backup', 'spec': '61 2 * * *'})
@@ -138,7 +97,7 @@ with Server() as server:
 
     # ---- mail that fails is a dead letter and an alarm ----
     channel = admin.post('core/channel', {'code': 'mail', 'name': 'mail', 'kind': 'mail', 'tls': 'never', 'sender': 'a@example.org',
-                                          'url': f'smtp://127.0.0.1:{sink.server_address[1]}'}).json
+                                          'url': f'smtp://127.0.0.1:{sink.port}'}).json
     duty = admin.post('core/users', {'login': 'duty', 'name': 'd', 'org': org, 'email': 'duty@example.org'}).json
     route = admin.post('core/route', {'name': 'r', 'worst_grade': 1, 'least_grade': 1, 'person': duty['id'], 'channel': channel['id']})
     check('a route to a mailbox', route.status == 201, route)
@@ -148,22 +107,22 @@ with Server() as server:
         return admin.post('core/alarms/signal', {'key': key, 'grade': 1, 'title': f'title of {key}'})
     answer = signal('one')
     check('an alarm from outside', answer.status in (200, 201, 202, 204), answer)
-    letters = within(20, lambda: admin.get('core/deadletters').json['items'])
+    letters = until(lambda: admin.get('core/deadletters').json['items'])
     check('a mail that is refused for good is a dead letter with its reason',
           letters and letters[0]['consumer'] == 'notify' and letters[0]['error'], letters)
-    raised = within(10, lambda: alarm('self:deadletter', 'open'))
+    raised = until(lambda: alarm('self:deadletter', 'open'))
     check('and an alarm', raised, admin.get('core/alarms').json)
     signal('two')
-    letters = within(20, lambda: (lambda items: items if len(items) == 2 else None)(admin.get('core/deadletters').json['items']))
+    letters = until(lambda: (lambda items: items if len(items) == 2 else None)(admin.get('core/deadletters').json['items']))
     check('the second is one too', letters and len(letters) == 2, letters)
     check('only who may touches them', plain.post(f"core/deadletters/{letters[0]['id']}/retry", {'consumer': 'notify'}).status == 403)
     answer = admin.post(f"core/deadletters/{letters[0]['id']}/retry", {})
     check('its consumer is named', answer.status == 422 and answer.code == 'http.field_missing', answer)
     refuse.clear()
     check('tried again', admin.post(f"core/deadletters/{letters[0]['id']}/retry", {'consumer': 'notify'}).status == 204)
-    check('it arrives', within(20, lambda: any('duty@example.org' in m for m in mails)), mails)
+    check('it arrives', until(lambda: any('duty@example.org' in m for m in sink.texts)), sink.texts)
     check('the other is dropped', admin.post(f"core/deadletters/{letters[1]['id']}/drop", {'consumer': 'notify'}).status == 204
-          and within(5, lambda: not admin.get('core/deadletters').json['items']), admin.get('core/deadletters').json)
+          and until(lambda: not admin.get('core/deadletters').json['items']), admin.get('core/deadletters').json)
     check('no such letter: 404', admin.post('core/deadletters/17/drop', {'consumer': 'notify'}).status == 404)
 
     # ---- what was saved counts for the alarm right behind it ----
@@ -176,7 +135,7 @@ with Server() as server:
         service = admin.post('ops/service', {'name': f'held {i}', 'code': f'held-{i}'})
         window = admin.post('ops/maintenance', {'name': f'w{i}', 'service': service.json.get('id'), 'begins': instant(-day), 'ends': instant(day)})
         answer = admin.post('core/alarms/signal', {'key': f'held-{i}', 'grade': 2, 'title': f'held {i}', 'service': service.json.get('id')})
-        held.append((service.status, window.status, answer.status, within(5, lambda: [
+        held.append((service.status, window.status, answer.status, until(lambda: [
             a['hold'] for a in admin.get('core/alarms').json['items'] if a['title'] == f'held {i}'])))
     check('alarms in a window that was just saved are held by it', all(h == (201, 201, answer.status, ['maintenance']) for h in held), held)
 

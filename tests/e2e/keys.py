@@ -10,7 +10,7 @@ import subprocess
 import threading
 import time
 
-from bihuan import BIN, Server, check, done
+from bihuan import BIN, Server, check, done, until
 
 CONTACTS = 300
 
@@ -94,7 +94,7 @@ with Server(store='sqlite') as server:
           phones(admin) == want)
     history = admin.get(f'ops/contact/{list(made)[0]}/history').json['items']
     check('the history says nothing of it', [h['action'] for h in history] == ['create'], history)
-    answer = server.client().login('admin', Server.PASSWORD, totp(secret, step + 1))
+    answer = server.client().login('admin', Server.PASSWORD, totp(secret, max(step + 1, int(time.time()) // 30)))
     check('the second factor still works', answer.status == 200, answer)
     jobs = [j for j in admin.get('core/jobs').json['items'] if j['kind'] == 'core.rekey']
     check('the job stands in the list', jobs and jobs[0]['state'] == 'done', jobs)
@@ -106,10 +106,7 @@ with Server(store='sqlite') as server:
     check('--no-wait ends when the job is made', status == 0 and lines.get('key') == '3' and 'seen' not in lines, text)
     server.stop(signal.SIGKILL)
     server.start()
-    until = time.time() + 60
-    while sealed_by(server)[0] != {'3'} and time.time() < until:
-        time.sleep(0.2)
-    check('a server killed meanwhile goes on after its next start', sealed_by(server) == ({'3'}, CONTACTS + 1),
+    check('a server killed meanwhile goes on after its next start', until(lambda: sealed_by(server) == ({'3'}, CONTACTS + 1), 60),
           sealed_by(server))
 
     # ---- without a server ----

@@ -8,9 +8,8 @@ import socket
 import subprocess
 import tempfile
 import threading
-import time
 
-from bihuan import Server, check, done
+from bihuan import Server, check, done, until
 
 
 def free_port():
@@ -67,12 +66,7 @@ http {{
         answer = connection.getresponse()
         return answer.status, answer.headers, answer.read()
 
-    for _ in range(100):
-        try:
-            ask('GET', '/healthz')
-            break
-        except OSError:
-            time.sleep(0.05)
+    until(lambda: ask('GET', '/healthz'))
     try:
         check('the application comes through', ask('GET', '/')[0] == 200)
         body = json.dumps({'user': 'admin', 'password': server.first_password()})
@@ -98,7 +92,7 @@ http {{
         got = []
         reader = threading.Thread(target=lambda: got.append(answer.read(10)), daemon=True)
         reader.start()
-        reader.join(5)
+        reader.join(30)
         check('live pages are not buffered', answer.status == 200 and got and got[0], got)
         status, _, text = ask('POST', '/api/v1/core/roles', b'x' * (3 << 20), auth)
         check('a body that is too large is 413', status == 413, text[:200])

@@ -1,76 +1,20 @@
 """Channels, templates, 'send a test', the delivery log and the inbox, against a mail sink and a webhook of our own."""
-import http.server
 import json
-import socketserver
-import threading
-import time
 
-from bihuan import Server, check, done
+from bihuan import Server, check, done, until
+from sinks import Mails, Quiet, listen
 
-mails, posts = [], []
+posts = []
 
 
-class Mail(socketserver.StreamRequestHandler):
-    """A mail sink that speaks enough SMTP."""
-
-    def handle(self):
-        def say(line):
-            self.wfile.write((line + '\r\n').encode())
-        say('220 sink')
-        data = None
-        while True:
-            line = self.rfile.readline()
-            if not line:
-                return
-            text = line.decode(errors='replace').rstrip('\r\n')
-            if data is not None:
-                if text == '.':
-                    mails.append('\n'.join(data))
-                    data = None
-                    say('250 taken')
-                else:
-                    data.append(text)
-            elif text.upper().startswith('EHLO') or text.upper().startswith('HELO'):
-                say('250 sink')
-            elif text.upper().startswith('RCPT') and 'nobody@' in text:
-                say('550 no such user')
-            elif text.upper() == 'DATA':
-                data = []
-                say('354 go on')
-            elif text.upper() == 'QUIT':
-                say('221 bye')
-                return
-            else:
-                say('250 ok')
-
-
-class Hook(http.server.BaseHTTPRequestHandler):
+class Hook(Quiet):
     def do_POST(self):
-        posts.append((self.path, json.loads(self.rfile.read(int(self.headers['Content-Length'])))))
-        body = b'{"errcode":0}'
-        self.send_response(500 if self.path == '/broken' else 200)
-        self.send_header('Content-Length', str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_):
-        pass
+        posts.append((self.path, json.loads(self.body())))
+        self.answer(500 if self.path == '/broken' else 200, b'{"errcode":0}')
 
 
-def serve(server):
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    return server.server_address[1]
-
-
-def until(fn, seconds=15):
-    end = time.time() + seconds
-    while not fn() and time.time() < end:
-        time.sleep(0.1)
-    return fn()
-
-
-smtp = serve(socketserver.ThreadingTCPServer(('127.0.0.1', 0), Mail))
-web = serve(http.server.ThreadingHTTPServer(('127.0.0.1', 0), Hook))
+sink = Mails(lambda receiver: 'nobody@' in receiver)
+smtp, web = sink.port, listen(Hook).port
 
 with Server() as server:
     admin = server.login_first()
@@ -92,10 +36,10 @@ with Server() as server:
         return admin.post(f"core/channel/{one['id']}/test", {'address': address} if address else {})
 
     answer = test(mail, 'ops@example.org')
-    check('a test mail arrives', answer.status == 204 and len(mails) == 1 and 'To: ' in mails[0]
-          and 'ops@example.org' in mails[0], (answer, mails))
-    check('it has subject, date and message id', all(f'\n{h}: ' in '\n' + mails[0]
-                                                      for h in ('Subject', 'Date', 'Message-ID', 'From')), mails)
+    check('a test mail arrives', answer.status == 204 and len(sink.texts) == 1 and 'To: ' in sink.texts[0]
+          and 'ops@example.org' in sink.texts[0], (answer, sink.texts))
+    check('it has subject, date and message id', all(f'\n{h}: ' in '\n' + sink.texts[0]
+                                                      for h in ('Subject', 'Date', 'Message-ID', 'From')), sink.texts)
     answer = test(mail, 'nobody@example.org')
     check('a refused receiver is told', answer.status == 422 and answer.code == 'notify.refused', answer)
     answer = test(hook)
@@ -138,15 +82,15 @@ with Server() as server:
     check('who has no address cannot choose mail', admin.put('core/notices/settings', {'task': mail['id']}).code == 'notify.no_address')
     ticket = admin.post('ops/ticket', {'title': 'told by mail', 'level': '2'})
     task = admin.get(f"core/cases/{ticket.json['id']}").json['tasks'][0]['id']
-    before = len(mails)
+    before = len(sink.texts)
     over = admin.post(f'core/tasks/{task}/handover', {'user': user['id'], 'opinion': 'yours'})
     check('a task is handed over', over.status == 200, over)
-    check('the one who has it now gets a mail', until(lambda: [m for m in mails[before:] if 'looker@example.org' in m]), mails[before:])
+    check('the one who has it now gets a mail', until(lambda: [m for m in sink.texts[before:] if 'looker@example.org' in m]), sink.texts[before:])
     check('and finds it in the inbox', until(lambda: looker.get('core/notices').json['items']))
     looker.put('core/notices/settings', {'task': None})
-    before = len(mails)
+    before = len(sink.texts)
     admin.post(f'core/tasks/{task}/urge', {'opinion': 'soon'})
-    check('with the inbox alone it is only there', until(lambda: len(looker.get('core/notices').json['items']) > 1) and len(mails) == before)
+    check('with the inbox alone it is only there', until(lambda: len(looker.get('core/notices').json['items']) > 1) and len(sink.texts) == before)
     check('the inbox answers', admin.get('core/notices').json == {'items': [], 'next': None})
     check('and is counted', admin.get('core/notices?unread=1&count=1').json['count'] == 0)
     check('reading all is harmless', admin.post('core/notices/read').status == 204)

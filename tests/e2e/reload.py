@@ -2,13 +2,11 @@
 import json
 import pathlib
 import shutil
-import signal
 import subprocess
 import tempfile
-import time
 
 import bihuan
-from bihuan import ROOT, Server, check, done
+from bihuan import ROOT, Server, check, done, until
 
 # The program with words of its own, which the test may change.
 home = pathlib.Path(tempfile.mkdtemp(prefix='bihuan-e2e-home-'))
@@ -25,13 +23,6 @@ def change(path, key, text):
     path.write_text(json.dumps(words, ensure_ascii=False))
 
 
-def within(seconds, test):
-    until = time.time() + seconds
-    while not test() and time.time() < until:
-        time.sleep(0.05)
-    return test()
-
-
 with Server(conf='log-level = info\nworkers = 4\nbody-kb = 64\n', binary=OWN) as server:
     pack = pathlib.Path(server.data, 'packs', 'tiny')
     pack.mkdir(parents=True)
@@ -45,15 +36,7 @@ with Server(conf='log-level = info\nworkers = 4\nbody-kb = 64\n', binary=OWN) as
     conf = pathlib.Path(server.data, 'bihuan.conf')
     log = pathlib.Path(server.data, 'serve.log')
 
-    def reload():
-        """Sends the signal and returns what the log says until the work is done."""
-        size = log.stat().st_size
-
-        def said():
-            return log.read_text()[size:]
-        server.process.send_signal(signal.SIGHUP)
-        within(10, lambda: 'serve.reloaded' in said())
-        return said()
+    reload = server.reload
 
     def words(lang='en'):
         return server.client().get(f'core/words?lang={lang}').json
@@ -77,7 +60,7 @@ with Server(conf='log-level = info\nworkers = 4\nbody-kb = 64\n', binary=OWN) as
     check('body-kb acts', big() == 422, big())
     check('metrics-from acts', metrics() == 403)
     check('metrics-token acts', metrics('let-me') == 200 and metrics('let-mx') == 403)
-    check('log-level acts', within(5, lambda: server.client().get('core/x').status == 401 and 'http.refused' in log.read_text()))
+    check('log-level acts', until(lambda: server.client().get('core/x').status == 401 and 'http.refused' in log.read_text()))
     check('the session goes on', admin.get('core/session').status == 200)
 
     # ---- what cannot ----
@@ -126,7 +109,7 @@ with Server(conf='log-level = info\nworkers = 4\nbody-kb = 64\n', binary=OWN) as
     shutil.rmtree(other)
     reload()
     fresh = admin.post('ops/contact', {'name': 'd', 'phone': '13900000000'}).json
-    check('a key that was put into the file is taken', within(5, lambda: admin.get(f"ops/contact/{fresh['id']}").status == 200)
+    check('a key that was put into the file is taken', until(lambda: admin.get(f"ops/contact/{fresh['id']}").status == 200)
           and admin.get(f"ops/contact/{contact['id']}").json['phone'] == '13800000000')
     server.stop()
     if not server.database:

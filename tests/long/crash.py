@@ -13,7 +13,6 @@ moment (beside PostgreSQL: all but SQL).  SEED repeats the moments of a run.
 """
 import hashlib
 import http.client
-import http.server
 import json
 import os
 import pathlib
@@ -28,7 +27,8 @@ import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'e2e'))
-from bihuan import BIN, ROOT, Server, check, done  # noqa: E402
+from bihuan import BIN, ROOT, Server, check, done, until  # noqa: E402
+from sinks import Quiet, listen  # noqa: E402
 
 ROUNDS = int(os.environ.get('ROUNDS', '200'))
 OUTAGE_S = float(os.environ.get('OUTAGE_S', '30' if ROUNDS >= 50 else '10'))
@@ -39,48 +39,16 @@ POWERCUT = os.environ.get('BIHUAN_POWERCUT', str(ROOT / 'build/bihuan-powercut')
 OVER = ('closed', 'rejected', 'cancelled')
 
 
-class Sink(http.server.BaseHTTPRequestHandler):
+class Sink(Quiet):
     """Where the webhook sends, and what the check watches."""
     got = []
 
     def do_POST(self):
-        Sink.got.append(self.rfile.read(int(self.headers['Content-Length'])).decode())
-        self.do_GET()
+        Sink.got.append(self.body().decode())
+        self.answer(200, b'{}')
 
     def do_GET(self):
-        self.send_response(200)
-        self.send_header('Content-Length', '2')
-        self.end_headers()
-        self.wfile.write(b'{}')
-
-    def log_message(self, *_):
-        pass
-
-    def handle(self):
-        try:
-            super().handle()
-        except OSError:  # a killed process
-            pass
-
-
-def sink_start():
-    sink = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Sink)
-    sink.daemon_threads = True
-    threading.Thread(target=sink.serve_forever, daemon=True).start()
-    return sink.server_address[1]
-
-
-def until(fn, seconds):
-    """The first true answer of fn within the time, else the last one; no answer counts as false."""
-    end = time.time() + seconds
-    while True:
-        try:
-            got = fn()
-        except (OSError, http.client.HTTPException, KeyError, ValueError):
-            got = None
-        if got or time.time() > end:
-            return got
-        time.sleep(0.1)
+        self.answer(200, b'{}')
 
 
 class Load:
@@ -312,7 +280,7 @@ def wrong_after(load, admin):
     live = Tables.alarms(admin)
     wrong += [('no alarm', key) for key in load.raised if key not in live]
     for at, key in load.acked.items():
-        log = until(lambda: [one for one in admin.get(f'core/alarms/{at}').json['events'] if one['event'] == 'ack'], 15)
+        log = until(lambda: [one for one in admin.get(f'core/alarms/{at}').json['events'] if one['event'] == 'ack'])
         if not log or log[0]['text'] != 'seen ' + key or not log[0]['by'] or live.get(key, {}).get('state') != 'acked':
             wrong.append(('acknowledgement', key, live.get(key), log))
     for key, states in list(load.again.items()):
@@ -407,7 +375,7 @@ def round_of(number, server, admin, load, series, rng):
     wrong += wrong_after(load, admin)
     if not seen or not seen <= points(admin, series):
         wrong.append(('points of a series', sorted(seen - points(admin, series))))
-    if not until(lambda: max(points(admin, series)) > killed, 10):
+    if not until(lambda: max(points(admin, series)) > killed):
         wrong.append(('the series does not go on',))
     done_now, cut_now = load.answered - before, load.cut - cut
     check(f'round {number}: {len(load.sites)} sites, {len(load.raised)} alarms, {len(load.acked)} acknowledged, '
@@ -427,7 +395,7 @@ def outage(server, admin, load):
     assert admin.post('core/alarms/signal', {'key': 'before', 'title': 'before', 'grade': 1}).status == 204
     subprocess.run([ROOT / 'tests/pg', 'stop', server.pg_dir], check=True)
     began, n, raised, failed, slow, shown, acked = time.time(), 0, [], [], 0.0, [], []
-    refused = until(lambda: admin.post('ops/site', {'code': 'no', 'name': 'no', 'org': load.org}), 20)
+    refused = until(lambda: admin.post('ops/site', {'code': 'no', 'name': 'no', 'org': load.org}))
     check('without PostgreSQL a write is refused as problem+json', refused and refused.status in (500, 503)
           and 'problem+json' in refused.headers.get('Content-Type', '') and refused.json['title'], refused)
     check('and says to come again', refused and refused.status == 503, refused)
@@ -450,9 +418,9 @@ def outage(server, admin, load):
         time.sleep(0.5)
     check(f'signals are taken all the time ({len(raised)})', raised and not failed, failed[:3])
     check('alarms show at once', shown and all(shown), shown)
-    check(f'nobody waits long ({slow:.1f} s)', slow < 3)
+    check(f'nobody waits long ({slow:.1f} s)', slow < 5)
     check(f'alarms are acknowledged ({len(acked)})', len(acked) >= len(raised) // 2, acked)
-    told = until(lambda: all(any(re.search(key + r'\b', body) for body in list(Sink.got)) for key in raised), 3)
+    told = until(lambda: all(any(re.search(key + r'\b', body) for body in list(Sink.got)) for key in raised))
     check('notices went out during the outage', told, (raised, Sink.got[-3:]))
     subprocess.run([ROOT / 'tests/pg', 'again', server.pg_dir], check=True)
     back = time.time()
@@ -470,8 +438,8 @@ def outage(server, admin, load):
     def missing():
         return [key for at, key in acked if not any(one['event'] == 'ack' and one['text'] == 'seen ' + key
                                                     for one in admin.get(f'core/alarms/{at}').json['events'])]
-    check('each acknowledgement is in the tables', until(lambda: not missing(), 15), missing())
-    sent = until(lambda: admin.get('core/deliveries?limit=200').json['items'], 15)
+    check('each acknowledgement is in the tables', until(lambda: not missing()), missing())
+    sent = until(lambda: admin.get('core/deliveries?limit=200').json['items'])
     check('deliveries are in the log', sent and any(one['sent'] for one in sent), sent)
     audited = until(lambda: all(f'seen {key}' in admin.get('core/audit?object_type=core.alarm&limit=200').body.decode()
                                 for _, key in acked), 15)
@@ -482,7 +450,7 @@ def rounds(store):
     power, store = store.startswith('power'), 'postgres' if 'postgres' in store else 'sqlite'
     rng = random.Random(f'{SEED}{store}')
     folder = pathlib.Path(tempfile.mkdtemp(prefix='bihuan-crash-'))
-    port = sink_start()
+    port = listen(Sink).port
     print(f'{store}: {ROUNDS} {"power cuts" if power else "kills"}, SEED={SEED}', flush=True)
     try:
         with Server(*packs_without_demo(folder), store=store, binary=POWERCUT if power else BIN) as server:
@@ -525,12 +493,12 @@ def disk_full(mounted):
     folder = pathlib.Path(tempfile.mkdtemp(prefix='bihuan-crash-'))
     with Server(*packs_without_demo(folder), data=data, store='sqlite') as server:
         admin = server.login_first()
-        service, org, series = prepare(admin, sink_start())
+        service, org, series = prepare(admin, listen(Sink).port)
         load = Load(server, admin, service, org)
         load.start(0, random.Random(SEED))
-        time.sleep(1.5)
+        until(lambda: load.answered > 50)
         fill(os.path.join(mounted, 'filler'))
-        time.sleep(2)
+        until(lambda: len(load.refused) > 50)
         load.end()
         full = [one for what, one in load.refused]
         check(f'a full disk refuses writes ({len(full)})', len(full) > 5)
@@ -544,14 +512,13 @@ def disk_full(mounted):
         for name in ('filler', 'filler2'):
             os.unlink(os.path.join(mounted, name))
         freed = time.time()
-        again = until(lambda: admin.post('ops/site', {'code': 'again', 'name': 'again', 'org': org}).status == 201, 20)
+        again = until(lambda: admin.post('ops/site', {'code': 'again', 'name': 'again', 'org': org}).status == 201)
         check(f'with room again it goes on by itself ({time.time() - freed:.1f} s)', again and server.process.poll() is None)
-        signal_again = until(lambda: admin.post('core/alarms/signal', {'key': 'again', 'title': 'again', 'grade': 4}).status == 204, 20)
+        signal_again = until(lambda: admin.post('core/alarms/signal', {'key': 'again', 'title': 'again', 'grade': 4}).status == 204)
         check('alarms too', signal_again)
-        check('and the series', until(lambda: max(points(admin, series)) > freed * 1000, 20))
-        time.sleep(2)  # what was refused stands in memory and is logged at the next tick
-        wrong = wrong_after(load, admin)
-        check('all that was answered is there', not wrong, wrong[:4])
+        check('and the series', until(lambda: max(points(admin, series)) > freed * 1000))
+        # what was refused stands in memory and is logged at the next tick
+        check('all that was answered is there', until(lambda: not wrong_after(load, admin)), wrong_after(load, admin)[:4])
         server.stop(signal.SIGKILL)
         server.start()
         wrong = wrong_after(load, admin)
