@@ -84,7 +84,8 @@ static void test_pool_is_bounded_and_runs_all(void **state)
     atomic_store(&hold, true);
     test_ok(pool_new(3, 5, "test", &pool, &err) == ERR_OK, "made");
     int placed = 0;
-    for (int i = 0; i < 200 && placed < 8; i++) { /* the workers take three out of the queue in their time */
+    for (int i = 0; i < 30000 && placed < 8;
+         i++) { /* the workers take three out of the queue in their time */
         if (pool_reserve(pool)) {
             pool_push(pool, job, NULL);
             placed++;

@@ -634,7 +634,7 @@ static void test_deadline(void **state)
         store_deadline_set(0);
         const int64_t took = clock_mono(&CLOCK_SYSTEM) - start;
         test_ok(rc == ERR_TIMEOUT, "broken off: %s", err_name(rc));
-        test_ok(took >= 100 && took < 1500, "after %d ms", (int)took);
+        test_ok(took >= 100 && took < 10000, "after %d ms", (int)took);
     }
     teststore_ok(add(store, 1, "after", 1, &err), &err, "works on");
     store_deadline_set(clock_mono(&CLOCK_SYSTEM) - 1);

@@ -269,7 +269,7 @@ static void test_postgres_goes_away(void **state)
         nap(300);
         teststore_pg_again();
         int before = clients[0].acknowledged;
-        for (int i = 0; i < 600 && clients[0].acknowledged == before; i++)
+        for (int i = 0; i < 6000 && clients[0].acknowledged == before; i++)
             nap(10);
         test_ok(clients[0].acknowledged > before, "works again in round %d", round);
     }

@@ -108,7 +108,7 @@ static void clear_key(struct alarms *alarms, const char *key)
 
 static void settle(struct alarms *alarms)
 {
-    test_ok(alarms_settle(alarms, 10000), "settles");
+    test_ok(alarms_settle(alarms, 60000), "settles");
 }
 
 static int page_of(struct alarms *alarms, struct arena *arena, struct alarm_row_filter filter,
@@ -309,7 +309,7 @@ static void test_alarms_go_on_without_sql(void **state)
     struct alarms *alarms = open_alarms(&world, store, log_dir(), NULL);
     store_fail_at(store, 0, ERR_STORE);
     raise_key(alarms, "x", 1);
-    for (int i = 0; i < 500 && !was_told(&world, "raise:x "); i++)
+    for (int i = 0; i < 6000 && !was_told(&world, "raise:x "); i++)
         (void)usleep(10000);
     test_ok(was_told(&world, "raise:x "), "told at once");
     settle(alarms);
@@ -353,7 +353,7 @@ static void test_full_disk(void **state)
     struct alarm alarm;
     test_ok(alarms_find(alarms, id, &alarm) && alarm.state == ALARM_OPEN, "still open");
     raise_key(alarms, "y", 2);
-    for (int i = 0; i < 300; i++) {
+    for (int i = 0; i < 6000; i++) {
         struct alarms_stats stats;
         alarms_stats(alarms, &stats);
         if (stats.log_failures)
@@ -361,7 +361,7 @@ static void test_full_disk(void **state)
         (void)usleep(10000);
     }
     disk_full_set(disk, false);
-    for (int i = 0; i < 400 && rows_of(store).alarms < 2; i++)
+    for (int i = 0; i < 6000 && rows_of(store).alarms < 2; i++)
         (void)usleep(10000);
     test_ok(rows_of(store).alarms == 2, "the second is in the tables after all");
     teststore_ok(act(alarms, false, id, STR(""), &err), &err, "and acts go on");
