@@ -1,7 +1,7 @@
 /* dns.c - the DNS check: one query to a given server (or the system's), rcode and answer compared. */
+#include "observe/collect/dns_answer.h"
 #include "observe/collect/loop.h"
 
-#include <arpa/inet.h>
 #include <arpa/nameser.h>
 #include <stdio.h>
 
@@ -26,69 +26,21 @@ static void release(struct run *run)
     dns->query = NULL;
 }
 
-/* One record of the answer as text; "" for those that have none. */
-static void record_text(ns_msg *msg, const ns_rr *rr, char *out, size_t size)
-{
-    const unsigned char *data = ns_rr_rdata(*rr);
-    const size_t len = ns_rr_rdlen(*rr);
-    char name[NS_MAXDNAME] = "";
-    out[0] = 0;
-    switch ((int)ns_rr_type(*rr)) {
-    case ns_t_a:
-        if (len == 4)
-            (void)inet_ntop(AF_INET, data, out, (socklen_t)size);
-        break;
-    case ns_t_aaaa:
-        if (len == 16)
-            (void)inet_ntop(AF_INET6, data, out, (socklen_t)size);
-        break;
-    case ns_t_txt:
-        for (size_t at = 0, to = 0; at < len;) {
-            const size_t part = data[at++];
-            for (size_t i = 0; i < part && at + i < len && to + 1 < size; i++)
-                out[to++] = (char)data[at + i];
-            at += part;
-            out[to < size ? to : size - 1] = 0;
-        }
-        break;
-    default: {
-        const int skip = ns_rr_type(*rr) == ns_t_mx ? 2 : ns_rr_type(*rr) == ns_t_srv ? 6 : 0;
-        if (len > (size_t)skip &&
-            ns_name_uncompress(ns_msg_base(*msg), ns_msg_end(*msg), data + skip, name, sizeof name) >= 0)
-            (void)snprintf(out, size, "%s", name);
-        break;
-    }
-    }
-}
-
 static void judge(struct dns_run *dns, const unsigned char *bytes, int len)
 {
     const struct spec *spec = dns->run.check->spec;
-    ns_msg msg;
-    if (ns_initparse(bytes, len, &msg) < 0) {
+    struct dns_answer answer;
+    if (!dns_answer_read(bytes, len, spec->type, spec->answer, &answer)) {
         run_fail(&dns->run, CAUSE_PROTOCOL, "the answer is not DNS");
         return;
     }
-    const int rcode = (int)ns_msg_getflag(msg, ns_f_rcode), count = ns_msg_count(msg, ns_s_an);
-    result_set(&dns->run.result, COLLECT_STATUS, rcode);
-    if (rcode != spec->rcode) {
-        run_fail(&dns->run, CAUSE_STATUS, "rcode %d", rcode);
-        return;
-    }
-    bool found = false, any = false;
-    for (int i = 0; i < count; i++) {
-        ns_rr rr;
-        char text[NS_MAXDNAME];
-        if (ns_parserr(&msg, ns_s_an, i, &rr) < 0)
-            break;
-        any |= (int)ns_rr_type(rr) == spec->type;
-        record_text(&msg, &rr, text, sizeof text);
-        found |= spec->answer.len && str_eq_nocase(str_from(text), spec->answer);
-    }
-    if (rcode == 0 && !any)
+    result_set(&dns->run.result, COLLECT_STATUS, answer.rcode);
+    if (answer.rcode != spec->rcode)
+        run_fail(&dns->run, CAUSE_STATUS, "rcode %d", answer.rcode);
+    else if (answer.rcode == 0 && !answer.has_type)
         run_fail(&dns->run, CAUSE_BODY, "no record of the type in the answer");
-    else if (spec->answer.len && !found)
-        run_fail(&dns->run, CAUSE_BODY, "the expected answer is not among %d records", count);
+    else if (spec->answer.len && !answer.has_text)
+        run_fail(&dns->run, CAUSE_BODY, "the expected answer is not among %d records", answer.count);
 }
 
 static void on_answer(void *arg, int status, int timeouts, unsigned char *bytes, int len)

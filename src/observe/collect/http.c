@@ -3,26 +3,16 @@
  *     begin_request -> (dial) -> write -> read head -> read body -> judge -> redirect | next step | end
  *
  * The phases in the result are those of the last request; `total` is over all of them. */
+#include "observe/collect/answer.h"
 #include "observe/collect/loop.h"
 
 #include <stdio.h>
 #include <unistd.h>
 
-#define HEAD_MAX 65536
 #define ROUNDS_MAX 16 /* reads of SCRATCH_BYTES */
 #define COOKIES_MAX 4096
 #define VARIABLES_MAX 16
 #define RUN_ARENA_MAX ((size_t)2 << 20)
-
-enum framing { TO_CLOSE, BY_LENGTH, CHUNKED, NO_BODY };
-enum chunk_state {
-    CHUNK_SIZE,
-    CHUNK_EXTENSION,
-    CHUNK_DATA,
-    CHUNK_DATA_END,
-    CHUNK_TRAILER,
-    CHUNK_TRAILER_LINE
-};
 
 struct variable {
     struct str name, value;
@@ -37,13 +27,7 @@ struct http_run {
     bool get_after_redirect; /* 303 and the like: the method becomes GET, without a body */
     struct buf out;
     size_t sent;
-    struct buf head, body; /* body only when somebody looks at it */
-    bool head_done;
-    int status;
-    enum framing framing;
-    uint64_t left, body_bytes;
-    enum chunk_state chunk;
-    bool chunk_digit;
+    struct answer answer;
     int64_t request_us;
     struct buf cookies;
     struct variable variables[VARIABLES_MAX];
@@ -67,8 +51,7 @@ static void release(struct run *run)
     struct http_run *http = (struct http_run *)(void *)run;
     dial_end(&http->dial);
     buf_done(&http->out);
-    buf_done(&http->head);
-    buf_done(&http->body);
+    answer_done(&http->answer);
     buf_done(&http->cookies);
     arena_free(http->arena);
     http->arena = NULL;
@@ -84,10 +67,10 @@ static void finish(struct http_run *http)
         result_set(result, COLLECT_CONNECT, dial->connect_us);
     if (dial->tls_us >= 0)
         result_set(result, COLLECT_TLS, dial->tls_us);
-    if (http->status)
-        result_set(result, COLLECT_STATUS, http->status);
-    if (http->head_done) {
-        result_set(result, COLLECT_BYTES, (int64_t)http->body_bytes);
+    if (http->answer.status)
+        result_set(result, COLLECT_STATUS, http->answer.status);
+    if (http->answer.head_done) {
+        result_set(result, COLLECT_BYTES, (int64_t)http->answer.body_bytes);
         result_set(result, COLLECT_REDIRECTS, http->redirects_all);
         result_set(result, COLLECT_TOTAL, loop_clock_us() - http->run.start_us);
     }
@@ -105,8 +88,7 @@ struct run *run_http(struct check *check)
     http->dial.watch.fd = -1;
     http->dial.dns_us = http->dial.connect_us = http->dial.tls_us = -1;
     buf_init(&http->out, 512 * 1024);
-    buf_init(&http->head, HEAD_MAX);
-    buf_init(&http->body, check->spec->body_max);
+    answer_init(&http->answer, check->spec->body_max);
     buf_init(&http->cookies, COOKIES_MAX);
     http->step = -1;
     struct run *run = &http->run;
@@ -175,15 +157,12 @@ static void begin_request(struct http_run *http)
         finish(http);
         return;
     }
-    http->head_done = false;
-    http->status = 0;
+    const bool plain_get = http->get_after_redirect;
+    answer_begin(&http->answer, str_eq(step->method, STR("HEAD")) && !plain_get,
+                 step->body_has.len || step->body_has_not.len || step->body_regex || step->capture_count);
     http->sent = 0;
-    http->body_bytes = 0;
-    buf_clear(&http->head);
-    buf_clear(&http->body);
     buf_clear(&http->out);
     struct buf *out = &http->out;
-    const bool plain_get = http->get_after_redirect;
     const bool six = http->url.host.ptr && memchr(http->url.host.ptr, ':', http->url.host.len);
     buf_str(out, plain_get ? STR("GET") : step->method);
     buf_char(out, ' ');
@@ -230,41 +209,10 @@ static void on_ready(struct dial *dial)
 
 /* ---- the answer ---- */
 
-/* The value of a header in the head that was read, or ptr NULL. */
-static struct str header_of(const struct http_run *http, struct str name)
-{
-    struct str rest = buf_get(&http->head), line;
-    (void)str_cut(&rest, '\n', &line);
-    while (str_cut(&rest, '\n', &line)) {
-        const ptrdiff_t colon = str_find(line, STR(":"));
-        if (colon > 0 && str_eq_nocase(str_slice(line, 0, (size_t)colon), name))
-            return str_trim(str_slice(line, (size_t)colon + 1, line.len));
-    }
-    return (struct str) { 0 };
-}
-
-static bool has_word(struct str list, struct str word)
-{
-    struct str part;
-    while (str_cut(&list, ',', &part))
-        if (str_eq_nocase(str_trim(part), word))
-            return true;
-    return false;
-}
-
-static bool fail_protocol(struct http_run *http, const char *why)
-{
-    run_fail(&http->run, CAUSE_PROTOCOL, "%s", why);
-    return false;
-}
-
 static void keep_cookies(struct http_run *http)
 {
-    struct str rest = buf_get(&http->head), line;
-    while (str_cut(&rest, '\n', &line)) {
-        if (line.len < 12 || !str_eq_nocase(str_slice(line, 0, 11), STR("set-cookie:")))
-            continue;
-        struct str pair = str_trim(str_slice(line, 11, line.len));
+    struct str rest = buf_get(&http->answer.head), pair;
+    while ((pair = answer_next_header(&rest, STR("set-cookie"))).ptr) {
         const ptrdiff_t end = str_find(pair, STR(";"));
         if (end >= 0)
             pair = str_slice(pair, 0, (size_t)end);
@@ -276,187 +224,22 @@ static void keep_cookies(struct http_run *http)
         buf_clear(&http->cookies);
 }
 
-/* Reads the status line and how the body ends; false after run_fail(). */
-static bool parse_head(struct http_run *http)
+/* Bytes came; ANSWER_BAD after run_fail(). */
+static enum answer_step take(struct http_run *http, const char *bytes, size_t len)
 {
-    const struct str head = buf_get(&http->head);
-    const struct http_step *step = step_of(http);
-    int64_t length;
-    if (head.len < 12 || !str_starts(head, STR("HTTP/1.")) || head.ptr[8] != ' ')
-        return fail_protocol(http, "the answer is not HTTP/1");
-    int status = 0;
-    for (int i = 9; i < 12; i++) {
-        if (head.ptr[i] < '0' || head.ptr[i] > '9')
-            return fail_protocol(http, "no status in the answer");
-        status = status * 10 + head.ptr[i] - '0';
-    }
-    http->status = status;
-    const struct str encoding = header_of(http, STR("transfer-encoding"));
-    const struct str size = header_of(http, STR("content-length"));
-    if ((str_eq(step->method, STR("HEAD")) && !http->get_after_redirect) || status == 204 || status == 304) {
-        http->framing = NO_BODY;
-    } else if (encoding.ptr && has_word(encoding, STR("chunked"))) {
-        http->framing = CHUNKED;
-        http->chunk = CHUNK_SIZE;
-        http->chunk_digit = false;
-        http->left = 0;
-    } else if (size.ptr) {
-        if (!str_i64(size, &length) || length < 0)
-            return fail_protocol(http, "bad Content-Length");
-        http->framing = length ? BY_LENGTH : NO_BODY;
-        http->left = (uint64_t)length;
-    } else {
-        http->framing = TO_CLOSE;
-    }
-    if (step_of(http)->capture_count || http->run.check->spec->step_count > 1 || http->redirects)
-        keep_cookies(http);
-    return true;
-}
-
-static bool wants_body(const struct http_run *http)
-{
-    const struct http_step *step = step_of(http);
-    return step->body_has.len || step->body_has_not.len || step->body_regex || step->capture_count;
-}
-
-static void keep_body(struct http_run *http, const char *bytes, size_t len)
-{
-    http->body_bytes += len;
-    if (!wants_body(http))
-        return;
-    const size_t room = http->body.max - http->body.len;
-    buf_add(&http->body, bytes, len < room ? len : room);
-}
-
-/* Takes chunked bytes; 1 = the body is whole, 0 = more is needed, -1 = run_fail(). */
-static int take_chunks(struct http_run *http, const char *bytes, size_t len)
-{
-    for (size_t at = 0; at < len;) {
-        const char c = bytes[at];
-        switch (http->chunk) {
-        case CHUNK_SIZE: {
-            const int digit = c >= '0' && c <= '9'                     ? c - '0'
-                              : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10
-                                                                       : -1;
-            at++;
-            if (digit >= 0) {
-                if (http->left >> 56)
-                    return fail_protocol(http, "bad chunk"), -1;
-                http->left = http->left << 4 | (unsigned)digit;
-                http->chunk_digit = true;
-            } else if (!http->chunk_digit) {
-                return fail_protocol(http, "bad chunk"), -1;
-            } else {
-                http->chunk = c == '\n' ? (http->left ? CHUNK_DATA : CHUNK_TRAILER) : CHUNK_EXTENSION;
-            }
-            break;
-        }
-        case CHUNK_EXTENSION:
-            if (bytes[at++] == '\n')
-                http->chunk = http->left ? CHUNK_DATA : CHUNK_TRAILER;
-            break;
-        case CHUNK_DATA: {
-            const size_t take = len - at < http->left ? len - at : (size_t)http->left;
-            keep_body(http, bytes + at, take);
-            at += take;
-            http->left -= take;
-            if (http->left == 0)
-                http->chunk = CHUNK_DATA_END;
-            break;
-        }
-        case CHUNK_DATA_END:
-            at++;
-            if (c == '\n') {
-                http->chunk = CHUNK_SIZE;
-                http->chunk_digit = false;
-            } else if (c != '\r') {
-                return fail_protocol(http, "bad chunk"), -1;
-            }
-            break;
-        case CHUNK_TRAILER:
-            at++;
-            if (c == '\n')
-                return 1;
-            if (c != '\r')
-                http->chunk = CHUNK_TRAILER_LINE;
-            break;
-        case CHUNK_TRAILER_LINE:
-            if (bytes[at++] == '\n')
-                http->chunk = CHUNK_TRAILER;
-            break;
-        }
-    }
-    return 0;
-}
-
-/* The same for any framing. */
-static int take_body(struct http_run *http, const char *bytes, size_t len)
-{
-    switch (http->framing) {
-    case NO_BODY:
-        return 1;
-    case CHUNKED:
-        return take_chunks(http, bytes, len);
-    case BY_LENGTH:
-        if (len > http->left)
-            len = (size_t)http->left;
-        keep_body(http, bytes, len);
-        http->left -= len;
-        return http->left == 0;
-    case TO_CLOSE:
-        keep_body(http, bytes, len);
-        return 0;
-    }
-    return 0;
-}
-
-/* Where the head ends in the buffer (behind the empty line), or 0. */
-static size_t head_end(struct str text, size_t from)
-{
-    for (size_t i = from > 3 ? from - 3 : 0; i < text.len; i++) {
-        const char *line = memchr(text.ptr + i, '\n', text.len - i);
-        if (!line)
-            return 0;
-        i = (size_t)(line - text.ptr);
-        if (i + 1 < text.len && text.ptr[i + 1] == '\n')
-            return i + 2;
-        if (i + 2 < text.len && text.ptr[i + 1] == '\r' && text.ptr[i + 2] == '\n')
-            return i + 3;
-    }
-    return 0;
-}
-
-/* Bytes came: 1 = the answer is whole, 0 = more is needed, -1 = failed. */
-static int take(struct http_run *http, const char *bytes, size_t len)
-{
-    if (http->head_done)
-        return take_body(http, bytes, len);
-    const size_t before = http->head.len;
-    if (before == 0)
+    struct answer *answer = &http->answer;
+    const bool in_head = !answer->head_done;
+    if (in_head && answer->head.len == 0)
         result_set(&http->run.result, COLLECT_FIRST_BYTE, loop_clock_us() - http->request_us);
-    buf_add(&http->head, bytes, len);
-    if (http->head.failed)
-        return fail_protocol(http, "the head of the answer is too long"), -1;
-    const size_t end = head_end(buf_get(&http->head), before);
-    if (!end)
-        return 0;
-    const struct str rest = { http->head.ptr + end, http->head.len - end };
-    http->head.len = end; /* `rest` stays where it is: nothing is added any more */
-    if (!parse_head(http))
-        return -1;
-    if (http->status >= 100 && http->status < 200 && http->status != 101) { /* the real one follows */
-        char *copy = mem_copy(rest.ptr, rest.len);
-        buf_clear(&http->head);
-        http->status = 0;
-        const int more = copy ? rest.len ? take(http, copy, rest.len) : 0 : -1;
-        if (!copy)
-            run_fail(&http->run, CAUSE_LOCAL, "no memory");
-        mem_free(copy);
-        return more;
+    const enum answer_step step = answer_take(answer, bytes, len);
+    if (step == ANSWER_BAD)
+        run_fail(&http->run, CAUSE_PROTOCOL, "%s", answer->why);
+    if (in_head && answer->head_done) {
+        http->run.phase = "the rest of the answer";
+        if (step_of(http)->capture_count || http->run.check->spec->step_count > 1 || http->redirects)
+            keep_cookies(http);
     }
-    http->head_done = true;
-    http->run.phase = "the rest of the answer";
-    return http->framing == NO_BODY ? 1 : take_body(http, rest.ptr, rest.len);
+    return step;
 }
 
 /* ---- the verdict ---- */
@@ -487,7 +270,7 @@ static bool matches(const pcre2_code *code, struct str text, struct arena *arena
 /* The Location of a redirect as an absolute URL; false after run_fail(). */
 static bool follow(struct http_run *http)
 {
-    const struct str location = header_of(http, STR("location"));
+    const struct str location = answer_header(&http->answer, STR("location"));
     struct buf text;
     struct err err;
     struct url url;
@@ -531,16 +314,16 @@ static bool follow(struct http_run *http)
 static bool judge(struct http_run *http)
 {
     const struct http_step *step = step_of(http);
-    const struct str body = buf_get(&http->body);
+    const struct str body = buf_get(&http->answer.body);
     bool expected = false;
     for (int i = 0; i < step->status_count; i++)
-        expected |= http->status >= step->status_low[i] && http->status <= step->status_high[i];
+        expected |= http->answer.status >= step->status_low[i] && http->answer.status <= step->status_high[i];
     if (!expected) {
-        run_fail(&http->run, CAUSE_STATUS, "status %d", http->status);
+        run_fail(&http->run, CAUSE_STATUS, "status %d", http->answer.status);
         return false;
     }
     for (int i = 0; i < step->header_count; i++) {
-        const struct str value = header_of(http, step->header_regex[i].name);
+        const struct str value = answer_header(&http->answer, step->header_regex[i].name);
         if (!value.ptr || !matches(step->header_regex[i].code, value, NULL, NULL)) {
             run_fail(&http->run, CAUSE_HEADER, "header %.*s: %.*s", STR_ARG(step->header_regex[i].name),
                      value.ptr ? (int)(value.len < 80 ? value.len : 80) : 6,
@@ -581,7 +364,7 @@ static bool judge(struct http_run *http)
 static void answered(struct http_run *http)
 {
     const struct http_step *step = step_of(http);
-    const int status = http->status;
+    const int status = http->answer.status;
     const bool redirect = status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
     if (redirect && step->redirects > 0) {
         if (http->redirects == step->redirects) {
@@ -638,22 +421,21 @@ static void on_io(struct dial *dial)
         if (got == DIAL_AGAIN)
             return;
         if (got > 0) {
-            const int whole = take(http, scratch, (size_t)got);
-            if (whole > 0) {
+            const enum answer_step step = take(http, scratch, (size_t)got);
+            if (step == ANSWER_MORE)
+                continue;
+            if (step == ANSWER_WHOLE)
                 answered(http);
-                return;
-            }
-            if (whole < 0) {
+            else
                 finish(http);
-                return;
-            }
-            continue;
+            return;
         }
-        if (got == DIAL_CLOSED && http->head_done && http->framing == TO_CLOSE)
+        if (got == DIAL_CLOSED && answer_closed(&http->answer))
             answered(http);
         else {
             run_fail(&http->run, CAUSE_CLOSED,
-                     http->head_done ? "closed before the answer was whole" : "closed without an answer");
+                     http->answer.head_done ? "closed before the answer was whole"
+                                            : "closed without an answer");
             finish(http);
         }
         return;
