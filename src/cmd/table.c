@@ -435,7 +435,7 @@ int cmd_import(struct cmd *cmd, int argc, char **argv)
         return exit_status;
     if (!count || (portions && dry_run))
         return cmd_usage(cmd);
-    struct err err;
+    struct err err = { 0 };
     json_t *out = NULL;
     AUTO(arena_free_auto) struct arena *arena = arena_new(1 << 20);
     const bool stream = count == 1 || !strcmp(words[1], "-");
@@ -492,7 +492,7 @@ int cmd_export(struct cmd *cmd, int argc, char **argv)
         return exit_status;
     if (!count)
         return cmd_usage(cmd);
-    struct err err;
+    struct err err = { 0 };
     json_t *out = NULL;
     AUTO(arena_free_auto) struct arena *arena = arena_new(65536);
     const bool stream = count == 1 || !strcmp(words[1], "-");

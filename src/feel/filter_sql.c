@@ -24,6 +24,7 @@ struct writer {
 struct side {
     struct str sql; /* ptr NULL: a constant */
     enum filter_type type;
+    struct filter_column column; /* of a sealed one */
     const struct feel_value *value;
 };
 
@@ -75,6 +76,12 @@ static enum err_code wrong_type(struct writer *w, const struct node *node, const
     return refuse(w, ERR_INVALID, "feel.filter_type", node, str_from(what));
 }
 
+/* Nothing but equality is known of what is sealed. */
+static enum err_code sealed_only(struct writer *w, const struct node *node)
+{
+    return refuse(w, ERR_UNSUPPORTED, "feel.filter_sealed", node, (struct str) { 0 });
+}
+
 static enum err_code bind(struct writer *w, struct filter_bind value)
 {
     if (w->count == FILTER_BINDS_MAX)
@@ -102,7 +109,7 @@ static enum err_code column(struct writer *w, const struct node *node, struct si
             end++;
         return refuse(w, ERR_INVALID, "feel.filter_column", node, str_slice(rest, 0, end));
     }
-    *out = (struct side) { .sql = found.sql, .type = found.type };
+    *out = (struct side) { .sql = found.sql, .type = found.type, .column = found };
     return ERR_OK;
 }
 
@@ -118,6 +125,8 @@ static enum err_code part_of_date(struct writer *w, const struct node *node, str
     const enum err_code rc = column(w, node->a, &date);
     if (rc)
         return rc;
+    if (date.type == FILTER_SEALED)
+        return sealed_only(w, node);
     for (size_t i = 0; date.type == FILTER_DATE && i < sizeof PARTS / sizeof *PARTS; i++)
         if (str_eq(node->name, str_from(PARTS[i].name))) {
             out->sql = arena_printf(w->arena, "CAST(substr(%.*s, %d, %d) AS BIGINT)", STR_ARG(date.sql),
@@ -146,6 +155,8 @@ static enum err_code side(struct writer *w, const struct node *node, struct side
     const enum err_code rc = column(w, node->items[0], &inner);
     if (rc)
         return rc;
+    if (inner.type == FILTER_SEALED)
+        return sealed_only(w, node);
     if (inner.type != FILTER_TEXT)
         return wrong_type(w, node, node->builtin->name);
     out->sql = arena_printf(w->arena, "CAST(length(%.*s) AS BIGINT)", STR_ARG(inner.sql));
@@ -279,6 +290,15 @@ static enum err_code compare_boolean(struct writer *w, const struct node *node, 
     return ERR_OK;
 }
 
+static enum err_code compare_sealed(struct writer *w, const struct node *node, const struct side *s,
+                                    enum op op, struct str text)
+{
+    if (op != OP_EQ && op != OP_NE)
+        return sealed_only(w, node);
+    const struct str digest = s->column.digest(s->column.arg, s->column.slot, text);
+    return digest.ptr ? compare_text(w, node, s, op, digest) : err_nomem(w->err);
+}
+
 static enum err_code compare_constant(struct writer *w, const struct node *node, const struct side *s,
                                       enum op op, const struct feel_value *value)
 {
@@ -309,6 +329,10 @@ static enum err_code compare_constant(struct writer *w, const struct node *node,
         if (value->kind == FEEL_DATE_TIME)
             return compare_instant(w, node, s, op, value->moment);
         break;
+    case FILTER_SEALED:
+        if (value->kind == FEEL_STRING)
+            return compare_sealed(w, node, s, op, value->string);
+        break;
     }
     return wrong_type(w, node, op == OP_EQ ? "=" : op == OP_NE ? "!=" : "<");
 }
@@ -316,6 +340,8 @@ static enum err_code compare_constant(struct writer *w, const struct node *node,
 static enum err_code compare_columns(struct writer *w, const struct node *node, const struct side *a,
                                      enum op op, const struct side *b)
 {
+    if (a->type == FILTER_SEALED || b->type == FILTER_SEALED)
+        return sealed_only(w, node);
     if (a->type != b->type || (a->type == FILTER_BOOLEAN && op > OP_NE))
         return wrong_type(w, node, op == OP_EQ ? "=" : op == OP_NE ? "!=" : "<");
     buf_char(&w->sql, '(');
@@ -453,6 +479,8 @@ static enum err_code text_test(struct writer *w, const struct node *node)
     enum err_code rc = side(w, node->items[0], &s);
     if (rc)
         return rc;
+    if (s.sql.ptr && s.type == FILTER_SEALED)
+        return sealed_only(w, node);
     if (s.value || s.type != FILTER_TEXT)
         return wrong_type(w, node, node->builtin->name);
     const struct str text = node->items[1]->value.string;

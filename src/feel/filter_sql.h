@@ -7,6 +7,7 @@
  *   x between a and b, x in [a..b], x in (1, 2, < 3, [5..7]), x in [1, 2]     with constants
  *   and, or, not(...), true, false, boolean columns
  *   contains(x, "t"), starts with(x, "t"), ends with(x, "t"), string length(x)
+ *   x = "t", x != "t", x in ("t", "u"), x = null     of a sealed column, and nothing else
  *   x.year, x.month, x.day of date columns (years 0000 to 9999)
  * Arithmetic is left out (the two databases overflow differently), and so is upper and lower case (they know
  * different letters).
@@ -25,11 +26,16 @@ enum filter_type {
     FILTER_TEXT,    /* UTF-8 text */
     FILTER_DATE,    /* text YYYY-MM-DD */
     FILTER_INSTANT, /* int64, UTC milliseconds */
+    FILTER_SEALED,  /* digests of texts: = and != with texts, in (...) of texts, null, and nothing else */
 };
 
 struct filter_column {
     struct str sql; /* what to write for it, quoted and qualified by the caller, as in t."name" */
     enum filter_type type;
+    /* FILTER_SEALED: the digest of a text, in the arena of the caller; ptr NULL without memory. */
+    struct str (*digest)(void *arg, size_t slot, struct str text);
+    void *arg;
+    size_t slot;
 };
 
 /* The column of a name of the scope; false: may not be filtered by (refused with feel.filter_column). */
@@ -54,7 +60,7 @@ struct filter_sql {
 /* Text of a filter -> SQL.  `scope` has the names a filter may use (their slots are given to `columns`),
  * built with feel_scope_add(); their FEEL types are the caller's: number, string, boolean, date, date and
  * time. ERR_INVALID      a syntax error or a wrong type, with line and column. ERR_UNSUPPORTED  outside of
- * the subset: feel.filter_unsupported {what}, with line and column. ERR_LIMIT        too many constants or
+ * the subset: feel.filter_unsupported {what}, or feel.filter_sealed, with line and column. ERR_LIMIT        too many constants or
  * too long.   ERR_NOMEM. *out lives in the arena. */
 MUST_CHECK enum err_code filter_sql(struct arena *arena, const struct feel_scope *scope, struct str text,
                                     enum filter_dialect dialect, filter_columns columns, void *arg,

@@ -33,7 +33,7 @@ static bool columns(void *arg, size_t slot, struct filter_column *out)
     (void)arg;
     if (slot >= COLUMNS)
         return false;
-    *out = (struct filter_column) { str_from(COLUMN[slot].sql), COLUMN[slot].type };
+    *out = (struct filter_column) { .sql = str_from(COLUMN[slot].sql), .type = COLUMN[slot].type };
     return true;
 }
 
@@ -181,6 +181,8 @@ static void constant(struct buf *out, size_t column)
         break;
     case FILTER_INSTANT:
         buf_printf(out, "@\"2023-11-14T22:13:20%s%s\"", below(2) ? ".0005" : "", below(2) ? "Z" : "+08:00");
+        break;
+    case FILTER_SEALED: /* test_sealed */
         break;
     }
 }
@@ -364,6 +366,8 @@ static enum err_code fill(struct tx *tx, void *arg, struct err *err)
                 test_ok(!feel_from_instant(p->arena, n, STR("Asia/Shanghai"), value, err), "instant");
                 stmt_bind_i64(stmt, (int)c + 2, n);
                 break;
+            case FILTER_SEALED:
+                break;
             }
         }
         rc = stmt_run(stmt, NULL, err);
@@ -453,4 +457,62 @@ static void test_same_truth(void **state)
     arena_free(p.arena);
 }
 
-TEST_MAIN(TEST(test_refusals), TEST(test_out_of_memory), TEST(test_same_truth))
+/* Only equality is known of a sealed column: its digests are compared, all else is refused at its place. */
+static struct str digest(void *arg, size_t slot, struct str text)
+{
+    (void)slot;
+    return arena_printf(arg, "<%.*s>", STR_ARG(text));
+}
+
+static bool sealed_columns(void *arg, size_t slot, struct filter_column *out)
+{
+    const char *const names[] = { "t.x", "t.y" };
+    *out = (struct filter_column) {
+        .sql = str_from(names[slot]), .type = FILTER_SEALED, .digest = digest, .arg = arg, .slot = slot
+    };
+    return true;
+}
+
+static void test_sealed(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *sql, *bind; /* sql NULL: refused at `column` */
+        int column;
+    } cases[] = {
+        { "x = \"138\"", "(t.x = ?1 AND t.x IS NOT NULL)", "<138>", 0 },
+        { "x != \"138\"", "(t.x <> ?1 OR t.x IS NULL)", "<138>", 0 },
+        { "x = null", "(t.x IS NULL)", NULL, 0 },
+        { "x in (\"1\")", "((t.x = ?1 AND t.x IS NOT NULL))", "<1>", 0 },
+        { "x < \"138\"", NULL, NULL, 1 },
+        { "x in [\"1\"..\"2\"]", NULL, NULL, 1 },
+        { "x between \"1\" and \"2\"", NULL, NULL, 1 },
+        { "x = y", NULL, NULL, 1 },
+        { "contains(x, \"13\")", NULL, NULL, 1 },
+        { "starts with(x, \"\")", NULL, NULL, 1 },
+        { "string length(x) = 11", NULL, NULL, 1 },
+    };
+    AUTO(arena_free_auto) struct arena *arena = arena_new(1 << 20);
+    struct feel_scope *scope = feel_scope_new(arena);
+    struct err err = { 0 };
+    test_ok(!feel_scope_add(scope, STR("x"), feel_type_basic(FEEL_T_STRING), NULL, &err) &&
+                !feel_scope_add(scope, STR("y"), feel_type_basic(FEEL_T_STRING), NULL, &err),
+            "scope");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct filter_sql out = { 0 };
+        const enum err_code rc = filter_sql(arena, scope, str_from(cases[i].text), FILTER_SQLITE,
+                                            sealed_columns, arena, 1, &out, &err);
+        if (!cases[i].sql) {
+            test_ok(rc == ERR_UNSUPPORTED && !strcmp(err.id, "feel.filter_sealed"), "%s: %s", cases[i].text,
+                    rc ? err.id : "taken");
+            test_ok(err.at.line == 1 && err.at.column == cases[i].column, "%s at %d", cases[i].text,
+                    err.at.column);
+            continue;
+        }
+        test_ok(!rc && str_eq(out.sql, str_from(cases[i].sql)), "%s: %.*s", cases[i].text, STR_ARG(out.sql));
+        test_ok(!cases[i].bind || str_eq(out.binds[0].text, str_from(cases[i].bind)), "%s: digest",
+                cases[i].text);
+    }
+}
+
+TEST_MAIN(TEST(test_refusals), TEST(test_out_of_memory), TEST(test_same_truth), TEST(test_sealed))

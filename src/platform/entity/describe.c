@@ -54,9 +54,17 @@ static json_t *localise(const json_t *json, const char *lang)
 
 /* ---- a field ---- */
 
-static json_t *field_json(const struct entity_type *type, const struct entity_field *field, enum lang lang)
+/* A sealed field is compared by its digest, for those who may see it. */
+static bool may_filter(const struct entity_call *call, const struct entity_type *type,
+                       const struct entity_field *field)
 {
-    (void)type;
+    return field->filterable || (field->mask && call_sees(call, type) != SEES_MASKED);
+}
+
+static json_t *field_json(const struct entity_call *call, const struct entity_type *type,
+                          const struct entity_field *field)
+{
+    const enum lang lang = call->lang;
     json_t *out = field->schema ? localise(field->schema, lang_name(lang)) : json_object();
     const struct shape *shape = &field->shape;
     json_object_set_new(out, "type", json_string(SHAPES[shape->type]));
@@ -71,8 +79,10 @@ static json_t *field_json(const struct entity_type *type, const struct entity_fi
         json_object_set_new(out, "readOnly", json_true());
     if (shape->codes)
         json_object_set_new(out, "x-labels", labels_of(shape, lang));
-    if (field->filterable)
+    if (may_filter(call, type, field))
         json_object_set_new(out, "x-filterable", json_true());
+    if (field->mask && may_filter(call, type, field))
+        json_object_set_new(out, "x-operators", json_pack("[s,s,s]", "=", "!=", "in"));
     return out;
 }
 
@@ -91,7 +101,7 @@ static enum err_code add_fields(const struct entity_call *call, struct tx *tx, c
     for (int i = 0; !rc && i < type->fields_count; i++) {
         const struct entity_field *field =
             &type->fields[(i + COLUMN_OWN) % type->fields_count]; /* own ones first */
-        json_t *one = field_json(type, field, call->lang);
+        json_t *one = field_json(call, type, field);
         const struct str *dictionary = dictionary_of(field);
         if (dictionary && tx) {
             json_t *labels = json_object();
@@ -101,7 +111,7 @@ static enum err_code add_fields(const struct entity_call *call, struct tx *tx, c
         json_object_set_new(properties, field->name.ptr, one);
         if (field->required && !field->read_only)
             json_array_append_new(required, json_str(field->name));
-        if (field->filterable)
+        if (may_filter(call, type, field))
             json_array_append_new(filter, json_str(field->name));
     }
     json_object_set_new(out, "properties", properties);

@@ -123,10 +123,22 @@ static enum err_code tables_fn(struct tx *tx, void *arg, struct err *err)
     return rc || !tables->undo ? rc : err_set(err, ERR_CANCELLED, "entity.dry_run", ARG_END);
 }
 
+struct rebuilding {
+    struct entity *entity;
+    const struct entity_type *type;
+};
+
 static enum err_code rebuild_fn(struct tx *tx, void *arg, struct err *err)
 {
-    const struct entity_type *type = arg;
-    enum err_code rc = text_drop(tx, type->table.ptr, err);
+    const struct rebuilding *rebuilding = arg;
+    const struct entity_type *type = rebuilding->type;
+    enum err_code rc = ERR_OK;
+    for (int i = COLUMN_OWN; !rc && i < type->fields_count; i++)
+        if (type->fields[i].mask) /* a backup from before there were digests */
+            rc = blind_fill(rebuilding->entity, tx, type, i, err);
+    if (rc || !type->search_count)
+        return rc;
+    rc = text_drop(tx, type->table.ptr, err);
     if (!rc)
         rc = text_create(tx, type, err);
     return rc ? rc : text_fill(tx, type, err);
@@ -137,8 +149,9 @@ enum err_code entity_search_rebuild(struct entity *entity, struct err *err)
     enum err_code rc = ERR_OK;
     for (int i = 0; i < types_count(entity->types) && !rc; i++) {
         const struct entity_type *type = types_at(entity->types, i);
-        if (type->search_count)
-            rc = store_write(entity->config.store, rebuild_fn, (void *)(uintptr_t)type, err);
+        struct rebuilding rebuilding = { entity, type };
+        if (type->search_count || type->sensitive)
+            rc = store_write(entity->config.store, rebuild_fn, &rebuilding, err);
     }
     return rc;
 }

@@ -226,6 +226,16 @@ MUST_CHECK enum err_code filter_add(const struct entity_call *call, struct tx *t
                                     const struct entity_type *type, struct str filter, struct sql *sql,
                                     struct err *err);
 
+/* blind_sql.c: the digest of a sealed value, in hexadecimal, and the column beside it that holds it. */
+#define BLIND_SIZE 33
+#define BLIND_COLUMN_SIZE (PACK_NAME_MAX + 10)
+void blind_digest(const struct entity *entity, const struct entity_type *type, int field, struct str plain,
+                  char out[BLIND_SIZE]);
+struct str blind_column(const struct entity_field *field, char out[BLIND_COLUMN_SIZE]);
+/* Where there is a value and no digest yet. */
+MUST_CHECK enum err_code blind_fill(struct entity *entity, struct tx *tx, const struct entity_type *type,
+                                    int field, struct err *err);
+
 /* fact_sql.c: appends " AND ..." for the window of the call; nothing where there is none. */
 bool facts_limited(const struct entity_call *call, const struct entity_type *type);
 void facts_sql(const struct entity_call *call, const struct entity_type *type, struct sql *sql);

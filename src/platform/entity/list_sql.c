@@ -506,14 +506,14 @@ static bool filter_names(const struct listing *l, int field)
     return str_find(l->list->filter, l->type->fields[field].name) >= 0;
 }
 
-/* The filter speaks of the field that orders the page, of one that is its own key, or of all that stand
- * before the order in an index: an index leads there. */
+/* The filter speaks of the field that orders the page, of one that is its own key or sealed, or of all that
+ * stand before the order in an index: an index leads there. */
 static bool led_by_index(const struct listing *l)
 {
     const struct entity_type *type = l->type;
     for (int i = 0; i < type->fields_count && l->list->filter.len; i++) {
         const bool key = type->key.count == 1 && type->key.fields[0] == i;
-        if ((i == l->sort || key || type->fields[i].unique) && filter_names(l, i))
+        if ((i == l->sort || key || type->fields[i].unique || type->fields[i].mask) && filter_names(l, i))
             return true;
     }
     for (int i = 0; i < type->indexes_count && l->list->filter.len; i++) {

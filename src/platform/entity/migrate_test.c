@@ -219,6 +219,12 @@ static void test_steps(void **state)
     migrated(&w);
     shows(&w, id, "title", "\"网络故障\"");
     shows(&w, id, "mobile", "\"13812345678\"");
+    const struct entity_list by_mobile = { .filter = STR("mobile = \"13812345678\""), .limit = 5 };
+    struct err found = { 0 };
+    int64_t count = 0;
+    bool exact;
+    teststore_ok(rig_count(&w.rig, NULL, "p.thing", by_mobile, &count, &exact, &found), &found, "by mobile");
+    test_ok(count == 1, "found by its new name: %lld", (long long)count);
     shows(&w, id, "level", "12");
     shows(&w, id, "count", "\"n7\"");
     shows(&w, id, "state", "\"open\"");

@@ -20,6 +20,19 @@ static void add_columns(const struct entity_type *type, const char *alias, struc
         buf_printf(out, "%s%s%.*s", i ? ", " : "", alias, STR_ARG(type->fields[i].column));
 }
 
+/* How many there are. */
+static int add_blinds(const struct entity_type *type, struct buf *out)
+{
+    char name[BLIND_COLUMN_SIZE];
+    int count = 0;
+    for (int i = COLUMN_OWN; i < type->fields_count; i++)
+        if (type->fields[i].mask) {
+            buf_printf(out, ", %.*s", STR_ARG(blind_column(&type->fields[i], name)));
+            count++;
+        }
+    return count;
+}
+
 static bool make_one(struct entity *entity, const struct entity_type *type, struct statements *out)
 {
     struct buf text;
@@ -32,8 +45,9 @@ static bool make_one(struct entity *entity, const struct entity_type *type, stru
     out->get = keep(entity, &text);
     buf_printf(&text, "INSERT INTO \"%.*s\" (", STR_ARG(type->table));
     add_columns(type, "", &text);
+    const int columns = type->fields_count + add_blinds(type, &text);
     buf_text(&text, ") VALUES (");
-    for (int i = 0; i < type->fields_count; i++)
+    for (int i = 0; i < columns; i++)
         buf_printf(&text, "%s?%d", i ? ", " : "", i + 1);
     buf_char(&text, ')');
     out->insert = keep(entity, &text);
@@ -306,6 +320,32 @@ static enum err_code seal_values(struct write *w, struct value *values, struct e
     return rc;
 }
 
+/* The digest of a value that is plain; {NULL, 0} of none. */
+static enum err_code blind_of(const struct write *w, int field, struct str *out, struct err *err)
+{
+    char digest[BLIND_SIZE];
+    *out = (struct str) { 0 };
+    if (w->after[field].null)
+        return ERR_OK;
+    blind_digest(w->call->entity, w->type, field, w->after[field].text, digest);
+    *out = arena_str(w->call->arena, str_from(digest));
+    return out->ptr ? ERR_OK : err_nomem(err);
+}
+
+static enum err_code bind_blinds(const struct write *w, struct stmt *stmt, struct err *err)
+{
+    int index = w->type->fields_count;
+    enum err_code rc = ERR_OK;
+    for (int i = COLUMN_OWN; !rc && i < w->type->fields_count; i++) {
+        struct str digest;
+        if (!w->type->fields[i].mask)
+            continue;
+        rc = blind_of(w, i, &digest, err);
+        stmt_bind_text_or_null(stmt, ++index, digest);
+    }
+    return rc;
+}
+
 enum err_code row_insert(struct write *w, struct err *err)
 {
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
@@ -318,9 +358,30 @@ enum err_code row_insert(struct write *w, struct err *err)
         return rc;
     for (int i = 0; i < w->type->fields_count; i++)
         stmt_bind_value(stmt, i + 1, &w->type->fields[i], &values[i]);
+    rc = bind_blinds(w, stmt, err);
+    if (rc)
+        return rc;
     if (w->call->bulk || tx_is_hopeful(w->tx)) /* where it fails it runs again, and explains */
         return stmt_post(stmt, err);
     return explain_duplicate(w->type, stmt_run(stmt, NULL, err), err);
+}
+
+/* Seals the value, and writes the digest beside it. */
+static enum err_code set_sealed(struct write *w, int field, struct value *value, struct sql *sql,
+                                struct err *err)
+{
+    char name[BLIND_COLUMN_SIZE];
+    struct str digest;
+    enum err_code rc = blind_of(w, field, &digest, err);
+    if (!rc)
+        rc = value_seal(w->call, w->type, field, w->id, value, err);
+    if (rc)
+        return rc;
+    sql_str(sql, blind_column(&w->type->fields[field], name));
+    sql_add(sql, " = ");
+    sql_arg(sql, (struct sql_arg) { .kind = digest.ptr ? SQL_TEXT : SQL_NULL, .text = digest });
+    sql_add(sql, ", ");
+    return ERR_OK;
 }
 
 enum err_code row_update(struct write *w, struct err *err)
@@ -338,10 +399,10 @@ enum err_code row_update(struct write *w, struct err *err)
     for (int i = 0; !rc && i < w->type->fields_count; i++) {
         if (!w->changed[i] && i != COLUMN_VERSION && i != COLUMN_UPDATED_AT && i != COLUMN_UPDATED_BY)
             continue;
-        if (w->type->fields[i].mask)
-            rc = value_seal(w->call, w->type, i, w->id, &values[i], err);
         sql_add(sql, any ? ", " : "");
         any = true;
+        if (w->type->fields[i].mask)
+            rc = set_sealed(w, i, &values[i], sql, err);
         sql_str(sql, w->type->fields[i].column);
         sql_add(sql, " = ");
         sql_value(sql, &w->type->fields[i], &values[i]);

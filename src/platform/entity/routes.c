@@ -104,6 +104,29 @@ static void clear_findings(struct work *work)
     work->call.findings->count = work->call.findings->more = 0; /* the function may run twice */
 }
 
+/* The filter for the audit, without its texts where it speaks of sealed values: "phone = \"...\"". */
+static struct str filter_told(struct request *req, const struct work *work)
+{
+    const struct str filter = work->list.filter;
+    bool sealed = false;
+    for (int i = 0; i < work->type->fields_count; i++)
+        sealed = sealed || (work->type->fields[i].mask && str_find(filter, work->type->fields[i].name) >= 0);
+    char *out = sealed ? arena_alloc(req->arena, filter.len * 2 + 8, 1) : NULL;
+    if (!out)
+        return sealed ? (struct str) { 0 } : filter;
+    size_t len = 0;
+    for (size_t i = 0; i < filter.len; i++) {
+        out[len++] = filter.ptr[i];
+        if (filter.ptr[i] != '"')
+            continue;
+        for (i++; i < filter.len && filter.ptr[i] != '"'; i++)
+            i += filter.ptr[i] == '\\';
+        memcpy(out + len, "...\"", 4);
+        len += 4;
+    }
+    return (struct str) { out, len };
+}
+
 /* Reading what is sealed, in the clear, is an act. */
 static enum err_code tell_reveal(struct request *req, const struct work *work, struct err *err)
 {
@@ -115,7 +138,7 @@ static enum err_code tell_reveal(struct request *req, const struct work *work, s
         .action = "reveal",
         .object_type = work->type->full,
         .object_id = work->id,
-        .detail = work->id ? (struct str) { 0 } : work->list.filter,
+        .detail = work->id ? (struct str) { 0 } : filter_told(req, work),
         .user_id = who ? who->user_id : 0,
         .user_name = who ? who->login : (struct str) { 0 },
         .remote = req->remote,
@@ -471,7 +494,7 @@ static enum err_code tell_export(struct request *req, const struct work *work, s
         return ERR_OK;
     const struct audit_line line = { .action = "export",
                                      .object_type = work->type->full,
-                                     .detail = work->list.filter,
+                                     .detail = filter_told(req, work),
                                      .user_id = who ? who->user_id : 0,
                                      .user_name = who ? who->login : (struct str) { 0 },
                                      .remote = req->remote,

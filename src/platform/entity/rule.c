@@ -176,9 +176,35 @@ enum err_code rules_check(const struct entity_call *call, const struct entity_ty
 /* ---- filters ---- */
 
 struct columns {
+    const struct entity_call *call;
     const struct entity_type *type;
     struct arena *arena;
+    bool sealed; /* the filter speaks of a sealed field */
+    bool hidden; /* which this caller sees nowhere */
 };
+
+static struct str digest_of(void *arg, size_t slot, struct str text)
+{
+    const struct columns *columns = arg;
+    char digest[BLIND_SIZE];
+    blind_digest(columns->call->entity, columns->type, (int)slot, text, digest);
+    return arena_str(columns->arena, str_from(digest));
+}
+
+/* Only for those who may see the value: else a filter would be a way to guess it. */
+static bool sealed_column(struct columns *columns, size_t slot, struct filter_column *out)
+{
+    char name[BLIND_COLUMN_SIZE];
+    columns->sealed = true;
+    columns->hidden = columns->hidden || call_sees(columns->call, columns->type) == SEES_MASKED;
+    if (columns->hidden)
+        return false;
+    *out =
+        (struct filter_column) { .type = FILTER_SEALED, .digest = digest_of, .arg = columns, .slot = slot };
+    out->sql =
+        arena_printf(columns->arena, "t.%.*s", STR_ARG(blind_column(&columns->type->fields[slot], name)));
+    return out->sql.ptr != NULL;
+}
 
 static bool filter_column_of(void *arg, size_t slot, struct filter_column *out)
 {
@@ -187,9 +213,11 @@ static bool filter_column_of(void *arg, size_t slot, struct filter_column *out)
         [VALUE_BOOLEAN] = FILTER_BOOLEAN, [VALUE_DATE] = FILTER_DATE,       [VALUE_INSTANT] = FILTER_INSTANT,
         [VALUE_REF] = FILTER_TEXT,
     };
-    const struct columns *columns = arg;
+    struct columns *columns = arg;
     const struct entity_field *field = &columns->type->fields[slot];
-    if (!field->filterable || field->mask || field->kind == VALUE_JSON)
+    if (field->mask)
+        return sealed_column(columns, slot, out);
+    if (!field->filterable || field->kind == VALUE_JSON)
         return false;
     out->type = types[field->kind];
     out->sql = arena_printf(columns->arena, field->kind == VALUE_REF ? "CAST(t.%.*s AS TEXT)" : "t.%.*s",
@@ -200,11 +228,16 @@ static bool filter_column_of(void *arg, size_t slot, struct filter_column *out)
 enum err_code filter_add(const struct entity_call *call, struct tx *tx, const struct entity_type *type,
                          struct str filter, struct sql *sql, struct err *err)
 {
-    struct columns columns = { type, call->arena };
+    struct columns columns = { .call = call, .type = type, .arena = call->arena };
     struct filter_sql made;
     const enum filter_dialect dialect = tx_backend(tx) == STORE_SQLITE ? FILTER_SQLITE : FILTER_POSTGRES;
     const enum err_code rc = filter_sql(call->arena, call->entity->scopes[type->number_in_types], filter,
                                         dialect, filter_column_of, &columns, sql->args_count + 1, &made, err);
+    if (rc && columns.hidden) {
+        char text[ERR_TEXT_MAX];
+        return err_set(err, ERR_FORBIDDEN, "entity.forbidden",
+                       ARG_STR("permission", permission_of(type, "sensitive", text)), ARG_END);
+    }
     if (rc)
         return rc == ERR_INVALID || rc == ERR_UNSUPPORTED ? err_pointer(err, STR("/?filter")) : rc;
     sql_add(sql, " AND (");
@@ -224,5 +257,8 @@ enum err_code filter_add(const struct entity_call *call, struct tx *tx, const st
         arg->f64 = bind->f64;
         arg->text = bind->text;
     }
-    return ERR_OK;
+    /* no row is found by a value that the caller may not see in it */
+    return columns.sealed && call_sees(call, type) == SEES_BY_ROW
+               ? scope_sql(call, type, "sensitive", sql, err)
+               : ERR_OK;
 }

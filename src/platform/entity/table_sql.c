@@ -8,6 +8,7 @@
 #include "platform/entity/migrate.h"
 
 #define PARTS_MAX 640
+#define BLIND_SUFFIX " blind"
 #define LIMIT_SUFFIX " limit" /* of the name of a part: no field has a space in its name */
 
 /* ---- SQL ---- */
@@ -27,8 +28,18 @@ static const char *const KINDS[VALUE_KIND__COUNT] = {
 };
 static const char *const TYPE_KINDS[TYPE_KIND__COUNT] = { "plain", "subject", "fact", "case" };
 
-enum part_kind { PART_COLUMN, PART_INDEX, PART_UNIQUE, PART_TEXT, PART_KIND, PART_LIMIT, PART__COUNT };
-static const char *const PART_NAMES[PART__COUNT] = { "column", "index", "unique", "text", "kind", "limit" };
+enum part_kind {
+    PART_COLUMN,
+    PART_INDEX,
+    PART_UNIQUE,
+    PART_TEXT,
+    PART_KIND,
+    PART_LIMIT,
+    PART_BLIND,
+    PART__COUNT
+};
+static const char *const PART_NAMES[PART__COUNT] = { "column", "index", "unique", "text",
+                                                     "kind",   "limit", "blind" };
 
 struct part {
     enum part_kind kind;
@@ -134,6 +145,11 @@ static enum err_code want_all(struct sync *s, struct err *err)
     for (int i = COLUMN_OWN; !rc && i < type->fields_count; i++)
         rc = want(s, PART_LIMIT, arena_printf(s->arena, "%.*s" LIMIT_SUFFIX, STR_ARG(type->fields[i].name)),
                   field_limit(&type->fields[i], s->arena), err);
+    for (int i = COLUMN_OWN; !rc && i < type->fields_count; i++)
+        if (type->fields[i].mask)
+            rc = want(s, PART_BLIND,
+                      arena_printf(s->arena, "%.*s" BLIND_SUFFIX, STR_ARG(type->fields[i].name)), STR("1"),
+                      err);
     if (!rc)
         rc = want_group(s, PART_UNIQUE, &type->key, err);
     for (int i = 0; !rc && i < type->uniques_count; i++)
@@ -324,8 +340,49 @@ static enum err_code make_index(struct sync *s, const struct part *part, struct 
                err);
 }
 
+/* The field of a part "phone blind", as far as its name goes: it may be gone from the type. */
+static struct entity_field blind_field(const struct part *part)
+{
+    return (struct entity_field) { .name = str_slice(part->name, 0, part->name.len - strlen(BLIND_SUFFIX)) };
+}
+
+static struct str blind_index(struct sync *s, const struct part *part)
+{
+    return arena_printf(s->arena, "%.*s_%08x", STR_ARG(s->type->table), (uint32_t)str_hash(part->name));
+}
+
+static enum err_code make_blind(struct sync *s, const struct part *part, bool new_table, struct err *err)
+{
+    char name[BLIND_COLUMN_SIZE];
+    const struct entity_field field = blind_field(part);
+    const struct str column = blind_column(&field, name), index = blind_index(s, part);
+    enum err_code rc = run(s,
+                           arena_printf(s->arena,
+                                        "ALTER TABLE \"%.*s\" ADD COLUMN %.*s {text};"
+                                        "CREATE INDEX \"%.*s\" ON \"%.*s\" (%.*s, \"id\");",
+                                        STR_ARG(s->type->table), STR_ARG(column), STR_ARG(index),
+                                        STR_ARG(s->type->table), STR_ARG(column)),
+                           err);
+    if (!rc && !new_table)
+        rc = blind_fill(s->m->entity, s->tx, s->type, type_field(s->type, field.name), err);
+    return rc;
+}
+
+static enum err_code drop_blind(struct sync *s, const struct part *part, struct err *err)
+{
+    char name[BLIND_COLUMN_SIZE];
+    const struct entity_field field = blind_field(part);
+    const struct str column = blind_column(&field, name), index = blind_index(s, part);
+    return run(s,
+               arena_printf(s->arena, "DROP INDEX \"%.*s\"; ALTER TABLE \"%.*s\" DROP COLUMN %.*s;",
+                            STR_ARG(index), STR_ARG(s->type->table), STR_ARG(column)),
+               err);
+}
+
 static enum err_code drop_part(struct sync *s, const struct part *part, struct err *err)
 {
+    if (part->kind == PART_BLIND)
+        return drop_blind(s, part, err);
     if (part->kind == PART_TEXT)
         return text_drop(s->tx, s->type->table.ptr, err);
     return run(s, arena_printf(s->arena, "DROP INDEX \"%.*s\";", STR_ARG(part->name)), err);
@@ -338,6 +395,8 @@ static enum err_code make_part(struct sync *s, const struct part *part, bool new
         rc = add_column(s, part, err);
     else if (part->kind == PART_INDEX || part->kind == PART_UNIQUE)
         rc = make_index(s, part, err);
+    else if (part->kind == PART_BLIND)
+        rc = make_blind(s, part, new_table, err);
     else if (part->kind == PART_TEXT) {
         rc = text_create(s->tx, s->type, err);
         if (!rc && !new_table)
@@ -507,7 +566,7 @@ enum err_code parts_loosen(struct tx *tx, const struct entity_type *type, struct
     enum err_code rc = s.found ? read_found(&s, err) : err_nomem(err);
     for (int i = 0; !rc && i < s.found_count; i++) {
         const enum part_kind kind = s.found[i].kind;
-        if (kind != PART_INDEX && kind != PART_UNIQUE && kind != PART_TEXT)
+        if (kind != PART_INDEX && kind != PART_UNIQUE && kind != PART_TEXT && kind != PART_BLIND)
             continue;
         rc = drop_part(&s, &s.found[i], err);
         if (!rc)

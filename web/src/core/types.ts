@@ -134,7 +134,7 @@ export function fieldFrom(name: string, schema: Schema, required: boolean): Fiel
     readOnly: schema.readOnly === true || SYSTEM.includes(name),
     sensitive: !!schema['x-sensitive'] || !!schema['x-mask'],
     sortable: kind !== 'json' && !schema['x-sensitive'],
-    filterable: kind !== 'json' && !schema['x-sensitive'],
+    filterable: kind !== 'json' && (!schema['x-sensitive'] || !!schema['x-operators']),
     hidden: schema['x-hidden'] === true,
     widget: String(schema['x-widget'] ?? ''),
     codes: codesOf(schema) ?? (items ? codesOf(items) : null),
