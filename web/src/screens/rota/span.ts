@@ -21,7 +21,7 @@ export interface Day {
   end: number
   text: string
   number: string
-  weekday: number
+  weekday: number /* 1 Monday to 7 */
   today: boolean
   outside: boolean
 }
