@@ -42,6 +42,14 @@ export function covers(pattern: string, permission: string): boolean {
   return pattern.endsWith('.*') && permission.startsWith(pattern.slice(0, -1))
 }
 
+/* The server answers in the account's language, so the page speaks it too: on a shared computer the one before
+ * may have chosen another. */
+async function follow(of?: Lang) {
+  if (!of || of === lang.value) return
+  await useLang(of)
+  prefs.lang = of
+}
+
 export const useSession = defineStore('session', {
   state: () => ({
     user: null as User | null,
@@ -67,20 +75,24 @@ export const useSession = defineStore('session', {
     async load(): Promise<boolean> {
       this.asked = true
       try {
-        this.take((await call<SessionAnswer>('GET', 'core/session', { quiet401: true })).data)
+        const answer = (await call<SessionAnswer>('GET', 'core/session', { quiet401: true })).data
+        this.take(answer)
+        await follow(answer.lang)
         return true
       } catch {
         this.user = null
         return false
       }
     },
-    async login(user: string, password: string, totp?: string) {
+    /* `spoken`: the language chosen on the login page, which becomes the account's. */
+    async login(user: string, password: string, totp?: string, spoken?: Lang) {
       const answer = await call<SessionAnswer>('POST', 'core/session', {
         body: totp ? { user, password, totp } : { user, password },
         quiet401: true,
       })
       this.take(answer.data)
-      if (!prefs.lang && answer.data.lang) await useLang(answer.data.lang)
+      if (spoken) await call('PATCH', 'core/session', { body: { lang: spoken } }).catch(() => {})
+      else await follow(answer.data.lang)
     },
     async changePassword(old: string, next: string) {
       const answer = await post<Partial<SessionAnswer> | null>('core/session/password', { old, new: next })
