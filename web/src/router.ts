@@ -1,6 +1,8 @@
 import { createRouter, createWebHistory, type RouteRecordRaw } from 'vue-router'
+import { call, Problem } from './core/api'
 import { useSession } from './core/session'
 import { askGuide, postponed } from './core/start'
+import { toastProblem } from './shell/toast'
 
 const routes: RouteRecordRaw[] = [
   { path: '/login', component: () => import('./screens/Login.vue'), meta: { open: true } },
@@ -61,3 +63,18 @@ router.beforeEach(async (to) => {
   }
   return true
 })
+
+/* The script of a screen does not come: the server is away, which is said; or it runs another version, whose
+ * pages have other names: then the whole page is fetched anew, once for an address. */
+const RENEWED = 'bihuan.renewed'
+router.onError(async (cause, to) => {
+  if (!/dynamically imported module|module script|preload/i.test(String(cause))) return
+  const away = await call('GET', 'core/session', { quiet401: true }).then(
+    () => null,
+    (problem: unknown) => (problem instanceof Problem && problem.status > 0 ? null : problem),
+  )
+  if (away || sessionStorage.getItem(RENEWED) === to.fullPath) return toastProblem(away ?? cause)
+  sessionStorage.setItem(RENEWED, to.fullPath)
+  location.assign(to.fullPath)
+})
+router.afterEach(() => sessionStorage.removeItem(RENEWED))
