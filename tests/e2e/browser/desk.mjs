@@ -194,14 +194,15 @@ try {
   check('j moves through the drawn rows', await until(async () => (await page.locator('tr.current').count()) === 1))
 
   /* ---- in the other language, in the dark, on a phone ---- */
+  await client.call('PATCH', 'core/session', { lang: 'en' })
   for (const path of ['/', '/rota', '/rota?view=month', `/r/ops/service/${service.id}`, `/r/ops/ticket/${ticket.id}`, `/r/ops/system/${made.room.id}`, `/r/ops/check/${probe.id}`, '/start']) {
     const small = await open(browser, server, { viewport: { width: 390, height: 844 }, locale: 'en', colorScheme: 'dark', storageState: await page.context().storageState() })
-    await small.page.addInitScript(() => localStorage.setItem('bihuan.prefs', JSON.stringify({ lang: 'en', theme: 'dark' })))
+    await small.page.addInitScript(() => localStorage.setItem('bihuan.prefs', JSON.stringify({ theme: 'dark' })))
     await small.page.goto(server.url + path)
     await small.page.waitForSelector('.page-head, .start')
     await small.page.waitForLoadState('networkidle').catch(() => {})
-    const state = await small.page.evaluate(() => ({ wide: document.documentElement.scrollWidth, keys: document.body.innerText.match(/\b(ui|case|sla|setting)\.[a-z_.]+/g), dark: document.documentElement.classList.contains('dark') }))
-    check(`${path}: dark, English, phone`, state.wide <= 390 && !state.keys && state.dark && !small.seen.errors.length, { ...state, errors: small.seen.errors })
+    const state = await small.page.evaluate(() => ({ wide: document.documentElement.scrollWidth, keys: document.body.innerText.match(/\b(ui|case|sla|setting)\.[a-z_.]+/g), dark: document.documentElement.classList.contains('dark'), lang: document.documentElement.lang }))
+    check(`${path}: dark, English, phone`, state.wide <= 390 && !state.keys && state.dark && state.lang === 'en' && !small.seen.errors.length, { ...state, errors: small.seen.errors })
     await small.context.close()
   }
   check('no error and no stranger on any page', !seen.errors.length && !seen.strangers.length, seen)
