@@ -98,6 +98,20 @@ void *arena_alloc(struct arena *arena, size_t count, size_t size)
     return block;
 }
 
+void *arena_grow(struct arena *arena, void *items, int count, int *size, size_t item)
+{
+    if (count < *size)
+        return items;
+    const int larger = *size ? *size * 2 : 32;
+    void *grown = arena_alloc(arena, (size_t)larger, item);
+    if (!grown)
+        return NULL;
+    if (count)
+        memcpy(grown, items, (size_t)count * item);
+    *size = larger;
+    return grown;
+}
+
 struct str arena_str(struct arena *arena, struct str text)
 {
     if (text.len == SIZE_MAX)

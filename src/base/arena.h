@@ -23,6 +23,11 @@ void arena_reset(struct arena *arena);
  * arena itself is NULL because there was none (tx_arena()). */
 void *arena_alloc(struct arena *arena, size_t count, size_t size) MUST_CHECK;
 
+/* Room for one item more in an array that grows: `items` where it still fits, else another of twice the size
+ * with the `count` items that there are.  *size is in items, 0 at first.  NULL as arena_alloc(); then `items`
+ * stays good. */
+void *arena_grow(struct arena *arena, void *items, int count, int *size, size_t item) MUST_CHECK;
+
 /* A NUL-terminated copy; `ptr` is NULL in the answer when it failed. */
 struct str arena_str(struct arena *arena, struct str text) MUST_CHECK;
 

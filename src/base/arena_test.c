@@ -31,6 +31,26 @@ static void test_zeroed_after_release(void **state)
     arena_free(arena);
 }
 
+static void test_growing_array(void **state)
+{
+    (void)state;
+    struct arena *arena = arena_new(1 << 16);
+    int *items = NULL, count = 0, size = 0;
+    for (; count < 500; count++) {
+        items = arena_grow(arena, items, count, &size, sizeof *items);
+        test_ok(items && size > count, "room for item %d", count);
+        items[count] = count;
+    }
+    for (int i = 0; i < count; i++)
+        test_ok(items[i] == i, "item %d is kept", i);
+    count = size;
+    const int before = size;
+    while (arena_alloc(arena, 1, 1024))
+        ;
+    test_ok(!arena_grow(arena, items, count, &size, sizeof *items) && size == before, "NULL at the ceiling");
+    arena_free(arena);
+}
+
 static void test_out_of_memory(void **state)
 {
     (void)state;
@@ -47,4 +67,5 @@ static void test_out_of_memory(void **state)
     }
 }
 
-TEST_MAIN(TEST(test_ceiling), TEST(test_zeroed_after_release), TEST(test_out_of_memory))
+TEST_MAIN(TEST(test_ceiling), TEST(test_zeroed_after_release), TEST(test_growing_array),
+          TEST(test_out_of_memory))

@@ -132,6 +132,62 @@ static void test_values(void **state)
     store_close(store);
 }
 
+static enum err_code shorthands_fn(struct tx *tx, void *arg, struct err *err)
+{
+    (void)arg;
+    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
+    AUTO(stmt_free_auto) struct stmt *none = NULL;
+    int64_t changes = 0;
+    bool row = false;
+    const char *const add_one = "INSERT INTO item (id, name, n, f, parent) VALUES (?1, ?2, ?3, ?4, ?5)";
+    enum err_code rc =
+        tx_run(tx, add_one,
+               BINDS(bind_i64(1), bind_text(STR("one")), bind_i64_or_null(0), bind_f64(2.5), bind_null()),
+               &changes, err);
+    test_ok(rc || changes == 1, "told how many: %d", (int)changes);
+    if (!rc)
+        rc = tx_post(
+            tx, add_one,
+            BINDS(bind_i64(2), bind_text_or_null(STR("")), bind_i64_or_null(7), bind_f64(0), bind_null()),
+            err);
+    if (!rc)
+        rc = tx_query_row(tx, "SELECT name, n, f FROM item WHERE id < ?1 ORDER BY id", BINDS(bind_i64(9)),
+                          &stmt, &row, err);
+    if (rc)
+        return rc;
+    const struct str kept = stmt_keep(stmt, 0);
+    test_ok(row && stmt_is_null(stmt, 1) && stmt_f64(stmt, 2) == 2.5, "the first as it was bound");
+    rc = stmt_step(stmt, &row, err);
+    if (rc)
+        return rc;
+    test_ok(row && stmt_is_null(stmt, 0) && stmt_i64(stmt, 1) == 7, "the second");
+    test_ok(str_eq(kept, STR("one")) && stmt_keep(stmt, 0).ptr && !stmt_keep(stmt, 0).len, "texts are kept");
+    rc = tx_query_row(tx, "SELECT 1 FROM item WHERE name = ?1", BINDS(bind_text(STR("two"))), &none, &row,
+                      err);
+    test_ok(rc || !row, "no row is told");
+    return rc ? rc : tx_failed(tx, err);
+}
+
+static enum err_code failed_fn(struct tx *tx, void *arg, struct err *err)
+{
+    (void)arg;
+    struct err own = { 0 };
+    (void)!tx_run(tx, "INSERT INTO item (id, n) VALUES (?1, ?2)", BINDS(bind_i64(3), bind_i64(1000000)), NULL,
+                  &own);
+    test_ok(tx_failed(tx, err) == ERR_INVALID, "the failure stays");
+    return ERR_OK;
+}
+
+static void test_shorthands(void **state)
+{
+    (void)state;
+    struct store *store = fresh();
+    struct err err = { 0 };
+    teststore_ok(store_write(store, shorthands_fn, NULL, &err), &err, "shorthands");
+    test_ok(store_write(store, failed_fn, NULL, &err) == ERR_INVALID, "and comes out at the end");
+    store_close(store);
+}
+
 struct param {
     int64_t i;
     bool null;
@@ -820,8 +876,8 @@ static void test_cache(void **state)
     store_close(store);
 }
 
-TEST_MAIN(TEST(test_values), TEST(test_parameters_change_type), TEST(test_constraints), TEST(test_rollback),
-          TEST(test_after_commit), TEST(test_posted), TEST(test_before_commit), TEST(test_failing_crowd),
-          TEST(test_sharing), TEST(test_snapshot), TEST(test_streaming), TEST(test_deadline),
-          TEST(test_crowd), TEST(test_nth_statement), TEST(test_out_of_memory), TEST(test_bad_urls),
-          TEST(test_cache))
+TEST_MAIN(TEST(test_values), TEST(test_shorthands), TEST(test_parameters_change_type), TEST(test_constraints),
+          TEST(test_rollback), TEST(test_after_commit), TEST(test_posted), TEST(test_before_commit),
+          TEST(test_failing_crowd), TEST(test_sharing), TEST(test_snapshot), TEST(test_streaming),
+          TEST(test_deadline), TEST(test_crowd), TEST(test_nth_statement), TEST(test_out_of_memory),
+          TEST(test_bad_urls), TEST(test_cache))

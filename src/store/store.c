@@ -240,6 +240,15 @@ enum err_code tx_run_before(struct tx *tx, struct err *err)
     return ERR_OK;
 }
 
+enum err_code tx_failed(const struct tx *tx, struct err *err)
+{
+    if (!tx->has_failed)
+        return ERR_OK;
+    if (err)
+        *err = tx->failure;
+    return tx->failure.code;
+}
+
 enum err_code tx_outcome(struct tx *tx, enum err_code rc, struct err *err)
 {
     const bool waits = tx->grouped && !tx->savepoints; /* for the end of the group */
@@ -650,6 +659,19 @@ struct str stmt_text(struct stmt *stmt, int column)
     return ops_of(stmt)->get_text(stmt, column);
 }
 
+struct str stmt_keep(struct stmt *stmt, int column)
+{
+    const struct str text = stmt_text(stmt, column);
+    if (!text.len)
+        return STR("");
+    const struct str copy = arena_str(tx_arena(stmt->tx), text);
+    if (copy.ptr)
+        return copy;
+    struct err err;
+    (void)tx_fail(stmt->tx, (err_nomem(&err), &err));
+    return STR("");
+}
+
 struct str stmt_blob(struct stmt *stmt, int column)
 {
     return ops_of(stmt)->get_blob(stmt, column);
@@ -674,6 +696,59 @@ struct str stmt_column_name(struct stmt *stmt, int column)
 {
     const char *name = ops_of(stmt)->column_name(stmt, column);
     return str_from(name ? name : "");
+}
+
+void stmt_binds(struct stmt *stmt, struct binds binds)
+{
+    for (int i = 0; i < binds.count; i++) {
+        const struct bind *bind = &binds.items[i];
+        switch (bind->type) {
+        case STMT_I64:
+            stmt_bind_i64(stmt, i + 1, bind->i64);
+            break;
+        case STMT_F64:
+            stmt_bind_f64(stmt, i + 1, bind->f64);
+            break;
+        case STMT_TEXT:
+            stmt_bind_text(stmt, i + 1, bind->text);
+            break;
+        case STMT_BLOB: /* has no maker: it needs its length */
+        case STMT_NULL:
+            stmt_bind_null(stmt, i + 1);
+            break;
+        }
+    }
+}
+
+enum err_code tx_query(struct tx *tx, const char *sql, struct binds binds, struct stmt **out_stmt,
+                       struct err *err)
+{
+    const enum err_code rc = tx_prepare(tx, sql, out_stmt, err);
+    if (!rc)
+        stmt_binds(*out_stmt, binds);
+    return rc;
+}
+
+enum err_code tx_query_row(struct tx *tx, const char *sql, struct binds binds, struct stmt **out_stmt,
+                           bool *out_row, struct err *err)
+{
+    const enum err_code rc = tx_query(tx, sql, binds, out_stmt, err);
+    return rc ? rc : stmt_step(*out_stmt, out_row, err);
+}
+
+enum err_code tx_run(struct tx *tx, const char *sql, struct binds binds, int64_t *out_changes,
+                     struct err *err)
+{
+    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
+    const enum err_code rc = tx_query(tx, sql, binds, &stmt, err);
+    return rc ? rc : stmt_run(stmt, out_changes, err);
+}
+
+enum err_code tx_post(struct tx *tx, const char *sql, struct binds binds, struct err *err)
+{
+    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
+    const enum err_code rc = tx_query(tx, sql, binds, &stmt, err);
+    return rc ? rc : stmt_post(stmt, err);
 }
 
 enum err_code tx_query_i64(struct tx *tx, const char *sql, int64_t *out_value, struct err *err)

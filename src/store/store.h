@@ -124,6 +124,8 @@ MUST_CHECK enum err_code stmt_post_found(struct stmt *stmt, struct err *err);
 bool tx_is_hopeful(const struct tx *tx);
 /* The outcome of all that was posted so far. */
 MUST_CHECK enum err_code tx_settle(struct tx *tx, struct err *err);
+/* The first failure in this tx, or ERR_OK. */
+MUST_CHECK enum err_code tx_failed(const struct tx *tx, struct err *err);
 /* Ready to be run again with the same bindings. */
 void stmt_reset(struct stmt *stmt);
 /* Before the first step: rows are fetched in portions, so that a result of any length needs little memory.
@@ -141,6 +143,9 @@ int64_t stmt_i64(struct stmt *stmt, int column);
 double stmt_f64(struct stmt *stmt, int column);
 struct str stmt_text(struct stmt *stmt, int column);
 struct str stmt_blob(struct stmt *stmt, int column);
+/* A copy of the text in tx_arena(), "" for NULL.  Without memory it is "" and the tx has failed: asked by
+ * tx_failed() once for a row or a list. */
+struct str stmt_keep(struct stmt *stmt, int column);
 bool stmt_is_null(struct stmt *stmt, int column);
 enum stmt_type stmt_type(struct stmt *stmt, int column);
 int stmt_columns(struct stmt *stmt);
@@ -179,6 +184,61 @@ int64_t tx_now_ms(const struct tx *tx);
 
 /* ---- shorthands ---- */
 
+/* Values of a statement's parameters, from ?1 on: BINDS(bind_i64(id), bind_text(name)). */
+struct bind {
+    enum stmt_type type;
+    int64_t i64;
+    double f64;
+    struct str text;
+};
+struct binds {
+    const struct bind *items;
+    int count;
+};
+#define BINDS(...)                                                                                           \
+    ((struct binds) { (const struct bind[]) { __VA_ARGS__ },                                                 \
+                      (int)(sizeof((const struct bind[]) { __VA_ARGS__ }) / sizeof(struct bind)) })
+#define NO_BINDS ((struct binds) { NULL, 0 })
+
+static inline struct bind bind_i64(int64_t value)
+{
+    return (struct bind) { .type = STMT_I64, .i64 = value };
+}
+static inline struct bind bind_f64(double value)
+{
+    return (struct bind) { .type = STMT_F64, .f64 = value };
+}
+static inline struct bind bind_text(struct str text) /* ptr NULL is the empty text */
+{
+    return (struct bind) { .type = STMT_TEXT, .text = text };
+}
+static inline struct bind bind_null(void)
+{
+    return (struct bind) { .type = STMT_NULL };
+}
+/* 0 is NULL: an id, or an instant, that is not there. */
+static inline struct bind bind_i64_or_null(int64_t value)
+{
+    return (struct bind) { .type = value ? STMT_I64 : STMT_NULL, .i64 = value };
+}
+static inline struct bind bind_text_or_null(struct str text) /* "" is NULL */
+{
+    return (struct bind) { .type = text.len ? STMT_TEXT : STMT_NULL, .text = text };
+}
+
+/* stmt_bind_*() for all of them. */
+void stmt_binds(struct stmt *stmt, struct binds binds);
+/* tx_prepare() with its parameters: rows are to be read by stmt_step(). */
+MUST_CHECK enum err_code tx_query(struct tx *tx, const char *sql, struct binds binds, struct stmt **out_stmt,
+                                  struct err *err);
+/* The same, at its first row; *out_row false: there is none. */
+MUST_CHECK enum err_code tx_query_row(struct tx *tx, const char *sql, struct binds binds,
+                                      struct stmt **out_stmt, bool *out_row, struct err *err);
+/* A statement whole: prepared, bound, stmt_run(). */
+MUST_CHECK enum err_code tx_run(struct tx *tx, const char *sql, struct binds binds, int64_t *out_changes,
+                                struct err *err);
+/* The same with stmt_post(). */
+MUST_CHECK enum err_code tx_post(struct tx *tx, const char *sql, struct binds binds, struct err *err);
 /* The first column of the first row of a statement without parameters; 0 when there is no row. */
 MUST_CHECK enum err_code tx_query_i64(struct tx *tx, const char *sql, int64_t *out_value, struct err *err);
 
