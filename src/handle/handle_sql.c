@@ -86,16 +86,10 @@ bool case_scope_sql(struct tx *tx, int64_t id, struct scope_row *out)
 
 enum err_code case_pins_sql(struct tx *tx, int64_t id, struct err *err)
 {
-    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    enum err_code rc =
-        tx_prepare(tx,
-                   "UPDATE cases SET flow_version = (SELECT flow_version FROM case_run r WHERE r.id = "
-                   "cases.id), sla_version = (SELECT sla_version FROM case_run r WHERE r.id = "
-                   "cases.id), flow = (SELECT v.flow FROM case_run r JOIN flow_version v ON v.id = "
-                   "r.flow_version WHERE r.id = cases.id) WHERE id = ?1",
-                   &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, id);
-    return stmt_run(stmt, NULL, err);
+    return tx_run(tx,
+                  "UPDATE cases SET flow_version = (SELECT flow_version FROM case_run r WHERE r.id = "
+                  "cases.id), sla_version = (SELECT sla_version FROM case_run r WHERE r.id = "
+                  "cases.id), flow = (SELECT v.flow FROM case_run r JOIN flow_version v ON v.id = "
+                  "r.flow_version WHERE r.id = cases.id) WHERE id = ?1",
+                  BINDS(bind_i64(id)), NULL, err);
 }

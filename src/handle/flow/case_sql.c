@@ -13,12 +13,8 @@
 
 static const char *const TASK_STATES[TASK_STATE__COUNT] = { "open", "done", "cancelled" };
 
-static enum err_code run_ids(struct tx *tx, const char *sql, const int64_t *args, int args_count,
-                             struct err *err);
 static enum err_code list_ids(struct tx *tx, const char *sql, int64_t a, int64_t b, int64_t *out_ids,
                               int *out_count, int max, struct err *err);
-static struct str text_kept(struct tx *tx, struct stmt *stmt, int column, bool *lost);
-static void task_bind(struct stmt *stmt, const struct task_row *row);
 static enum err_code task_read(struct tx *tx, struct stmt *stmt, struct task_row *out, struct err *err);
 static enum err_code event_read(struct tx *tx, struct stmt *stmt, struct event_row *out, struct err *err);
 
@@ -32,24 +28,21 @@ const char *task_state_name(enum task_state state)
 enum err_code case_row_load(struct tx *tx, int64_t id, struct case_row *out, struct err *err)
 {
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    bool row = false, lost = false;
-    enum err_code rc = tx_prepare(tx, "SELECT " CASE_COLUMNS " FROM case_run WHERE id = ?1", &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, id);
-    rc = stmt_step(stmt, &row, err);
+    bool row = false;
+    enum err_code rc = tx_query_row(tx, "SELECT " CASE_COLUMNS " FROM case_run WHERE id = ?1",
+                                    BINDS(bind_i64(id)), &stmt, &row, err);
     if (rc)
         return rc;
     if (!row)
         return err_set(err, ERR_NOT_FOUND, "case.not_found", ARG_END);
     *out = (struct case_row) {
         .id = stmt_i64(stmt, 0),
-        .type = text_kept(tx, stmt, 1, &lost),
+        .type = stmt_keep(stmt, 1),
         .flow_version = stmt_i64(stmt, 2),
         .sla_version = stmt_i64(stmt, 3),
-        .state = text_kept(tx, stmt, 4, &lost),
-        .service = text_kept(tx, stmt, 5, &lost),
-        .level = text_kept(tx, stmt, 6, &lost),
+        .state = stmt_keep(stmt, 4),
+        .service = stmt_keep(stmt, 5),
+        .level = stmt_keep(stmt, 6),
         .opened_ms = stmt_i64(stmt, 7),
         .closed_ms = stmt_i64(stmt, 8),
         .prior_id = stmt_i64(stmt, 9),
@@ -57,55 +50,31 @@ enum err_code case_row_load(struct tx *tx, int64_t id, struct case_row *out, str
         .warned = stmt_i64(stmt, 11),
         .breached = stmt_i64(stmt, 12),
     };
-    return lost ? err_nomem(err) : ERR_OK;
+    return tx_failed(tx, err);
 }
 
 enum err_code case_row_insert(struct tx *tx, const struct case_row *row, struct err *err)
 {
-    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    enum err_code rc =
-        tx_prepare(tx,
-                   "INSERT INTO case_run (" CASE_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, "
-                   "?8, ?9, ?10, ?11, ?12, ?13)",
-                   &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, row->id);
-    stmt_bind_text(stmt, 2, row->type);
-    stmt_bind_i64(stmt, 3, row->flow_version);
-    stmt_bind_i64(stmt, 4, row->sla_version);
-    stmt_bind_text(stmt, 5, row->state);
-    stmt_bind_text(stmt, 6, row->service);
-    stmt_bind_text(stmt, 7, row->level);
-    stmt_bind_i64(stmt, 8, row->opened_ms);
-    if (row->closed_ms)
-        stmt_bind_i64(stmt, 9, row->closed_ms);
-    if (row->prior_id)
-        stmt_bind_i64(stmt, 10, row->prior_id);
-    stmt_bind_i64(stmt, 11, row->starter_id);
-    stmt_bind_i64(stmt, 12, row->warned);
-    stmt_bind_i64(stmt, 13, row->breached);
-    return stmt_run(stmt, NULL, err);
+    return tx_run(tx,
+                  "INSERT INTO case_run (" CASE_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, "
+                  "?8, ?9, ?10, ?11, ?12, ?13)",
+                  BINDS(bind_i64(row->id), bind_text(row->type), bind_i64(row->flow_version),
+                        bind_i64(row->sla_version), bind_text(row->state), bind_text(row->service),
+                        bind_text(row->level), bind_i64(row->opened_ms), bind_i64_or_null(row->closed_ms),
+                        bind_i64_or_null(row->prior_id), bind_i64(row->starter_id), bind_i64(row->warned),
+                        bind_i64(row->breached)),
+                  NULL, err);
 }
 
 enum err_code case_row_update(struct tx *tx, const struct case_row *row, struct err *err)
 {
-    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    enum err_code rc = tx_prepare(tx,
-                                  "UPDATE case_run SET state = ?2, service = ?3, level = ?4, closed_ms = ?5, "
-                                  "warned = ?6, breached = ?7 WHERE id = ?1",
-                                  &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, row->id);
-    stmt_bind_text(stmt, 2, row->state);
-    stmt_bind_text(stmt, 3, row->service);
-    stmt_bind_text(stmt, 4, row->level);
-    if (row->closed_ms)
-        stmt_bind_i64(stmt, 5, row->closed_ms);
-    stmt_bind_i64(stmt, 6, row->warned);
-    stmt_bind_i64(stmt, 7, row->breached);
-    return stmt_run(stmt, NULL, err);
+    return tx_run(tx,
+                  "UPDATE case_run SET state = ?2, service = ?3, level = ?4, closed_ms = ?5, "
+                  "warned = ?6, breached = ?7 WHERE id = ?1",
+                  BINDS(bind_i64(row->id), bind_text(row->state), bind_text(row->service),
+                        bind_text(row->level), bind_i64_or_null(row->closed_ms), bind_i64(row->warned),
+                        bind_i64(row->breached)),
+                  NULL, err);
 }
 
 /* A closed case whose report is still owed has a row in case_due and counts as open here. */
@@ -122,34 +91,16 @@ enum err_code case_open_ids(struct tx *tx, int64_t after, int max, int64_t *out_
 
 enum err_code event_insert(struct tx *tx, const struct event_row *row, struct err *err)
 {
-    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    enum err_code rc =
-        tx_prepare(tx,
-                   "INSERT INTO case_event (" EVENT_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, "
-                   "?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
-                   &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, row->id);
-    stmt_bind_i64(stmt, 2, row->case_id);
-    stmt_bind_i64(stmt, 3, row->at_ms);
-    stmt_bind_i64(stmt, 4, row->made_ms);
-    stmt_bind_i64(stmt, 5, row->by_id);
-    stmt_bind_text(stmt, 6, row->by_name);
-    stmt_bind_text(stmt, 7, str_from(sla_event_name(row->kind)));
-    stmt_bind_text(stmt, 8, row->what);
-    stmt_bind_i64(stmt, 9, row->clocks);
-    stmt_bind_i64(stmt, 10, row->workaround);
-    stmt_bind_text(stmt, 11, row->service);
-    stmt_bind_text(stmt, 12, row->level);
-    stmt_bind_i64(stmt, 13, row->voids);
-    stmt_bind_i64(stmt, 14, row->task_id);
-    stmt_bind_text(stmt, 15, row->node);
-    stmt_bind_text(stmt, 16, row->action);
-    stmt_bind_text(stmt, 17, row->text);
-    if (row->data.len)
-        stmt_bind_text(stmt, 18, row->data);
-    return stmt_run(stmt, NULL, err);
+    return tx_run(
+        tx,
+        "INSERT INTO case_event (" EVENT_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, "
+        "?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
+        BINDS(bind_i64(row->id), bind_i64(row->case_id), bind_i64(row->at_ms), bind_i64(row->made_ms),
+              bind_i64(row->by_id), bind_text(row->by_name), bind_text(str_from(sla_event_name(row->kind))),
+              bind_text(row->what), bind_i64(row->clocks), bind_i64(row->workaround), bind_text(row->service),
+              bind_text(row->level), bind_i64(row->voids), bind_i64(row->task_id), bind_text(row->node),
+              bind_text(row->action), bind_text(row->text), bind_text_or_null(row->data)),
+        NULL, err);
 }
 
 enum err_code event_list(struct tx *tx, int64_t case_id, struct event_row **out, int *out_count,
@@ -158,33 +109,21 @@ enum err_code event_list(struct tx *tx, int64_t case_id, struct event_row **out,
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     struct event_row *list = NULL;
     int count = 0, size = 0;
-    enum err_code rc = tx_prepare(
-        tx, "SELECT " EVENT_COLUMNS " FROM case_event WHERE case_id = ?1 ORDER BY id LIMIT ?2", &stmt, err);
+    enum err_code rc =
+        tx_query(tx, "SELECT " EVENT_COLUMNS " FROM case_event WHERE case_id = ?1 ORDER BY id LIMIT ?2",
+                 BINDS(bind_i64(case_id), bind_i64(SLA_EVENTS_MAX)), &stmt, err);
     if (rc)
         return rc;
-    stmt_bind_i64(stmt, 1, case_id);
-    stmt_bind_i64(stmt, 2, SLA_EVENTS_MAX);
-    for (;;) {
-        bool row = false;
-        rc = stmt_step(stmt, &row, err);
-        if (rc)
-            return rc;
-        if (!row)
-            break;
-        if (count == size) {
-            struct event_row *grown;
-            size = size ? size * 2 : 32;
-            grown = arena_alloc(tx_arena(tx), (size_t)size, sizeof(*grown));
-            if (!grown)
-                return err_nomem(err);
-            if (count)
-                memcpy(grown, list, (size_t)count * sizeof(*grown));
-            list = grown;
-        }
+    for (bool row = false; !(rc = stmt_step(stmt, &row, err)) && row;) {
+        list = arena_grow(tx_arena(tx), list, count, &size, sizeof(*list));
+        if (!list)
+            return err_nomem(err);
         rc = event_read(tx, stmt, &list[count++], err);
         if (rc)
             return rc;
     }
+    if (rc)
+        return rc;
     *out = list;
     *out_count = count;
     return ERR_OK;
@@ -196,12 +135,11 @@ enum err_code token_list(struct tx *tx, int64_t case_id, const struct flow_model
                          struct err *err)
 {
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    enum err_code rc =
-        tx_prepare(tx, "SELECT id, node, scope FROM flow_token WHERE case_id = ?1 ORDER BY id", &stmt, err);
+    enum err_code rc = tx_query(tx, "SELECT id, node, scope FROM flow_token WHERE case_id = ?1 ORDER BY id",
+                                BINDS(bind_i64(case_id)), &stmt, err);
     flow_run_init(run, model);
     if (rc)
         return rc;
-    stmt_bind_i64(stmt, 1, case_id);
     for (;;) {
         bool row = false;
         int node;
@@ -217,20 +155,14 @@ enum err_code token_list(struct tx *tx, int64_t case_id, const struct flow_model
 
 enum err_code token_store(struct tx *tx, int64_t case_id, const struct flow_run *run, struct err *err)
 {
-    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     enum err_code rc =
-        run_ids(tx, "DELETE FROM flow_token WHERE case_id = ?1", (const int64_t[]) { case_id }, 1, err);
-    if (!rc && run->tokens_count)
-        rc = tx_prepare(tx, "INSERT INTO flow_token (id, case_id, node, scope) VALUES (?1, ?2, ?3, ?4)",
-                        &stmt, err);
-    for (int i = 0; !rc && i < run->tokens_count; i++) {
-        stmt_bind_i64(stmt, 1, run->tokens[i].id);
-        stmt_bind_i64(stmt, 2, case_id);
-        stmt_bind_text(stmt, 3, run->model->nodes[run->tokens[i].node].id);
-        stmt_bind_i64(stmt, 4, run->tokens[i].scope);
-        rc = stmt_run(stmt, NULL, err);
-        stmt_reset(stmt);
-    }
+        tx_run(tx, "DELETE FROM flow_token WHERE case_id = ?1", BINDS(bind_i64(case_id)), NULL, err);
+    for (int i = 0; !rc && i < run->tokens_count; i++)
+        rc = tx_run(tx, "INSERT INTO flow_token (id, case_id, node, scope) VALUES (?1, ?2, ?3, ?4)",
+                    BINDS(bind_i64(run->tokens[i].id), bind_i64(case_id),
+                          bind_text(run->model->nodes[run->tokens[i].node].id),
+                          bind_i64(run->tokens[i].scope)),
+                    NULL, err);
     return rc;
 }
 
@@ -238,47 +170,34 @@ enum err_code token_store(struct tx *tx, int64_t case_id, const struct flow_run 
 
 enum err_code task_insert(struct tx *tx, const struct task_row *row, struct err *err)
 {
-    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    enum err_code rc =
-        tx_prepare(tx,
-                   "INSERT INTO task (" TASK_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, "
-                   "?9, ?10, ?11, ?12, ?13)",
-                   &stmt, err);
-    if (rc)
-        return rc;
-    task_bind(stmt, row);
-    return stmt_run(stmt, NULL, err);
+    return tx_run(tx,
+                  "INSERT INTO task (" TASK_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, "
+                  "?9, ?10, ?11, ?12, ?13)",
+                  BINDS(bind_i64(row->id), bind_i64(row->case_id), bind_i64(row->token), bind_text(row->node),
+                        bind_text(row->name), bind_text(str_from(TASK_STATES[row->state])),
+                        bind_text(row->may), bind_i64(row->assignee), bind_text(row->assignee_name),
+                        bind_i64(row->opened_ms), bind_i64(row->due_ms), bind_i64(row->done_ms),
+                        bind_text(row->action)),
+                  NULL, err);
 }
 
 enum err_code task_update(struct tx *tx, const struct task_row *row, struct err *err)
 {
-    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    enum err_code rc =
-        tx_prepare(tx,
-                   "UPDATE task SET state = ?2, assignee = ?3, assignee_name = ?4, due_ms = ?5, "
-                   "done_ms = ?6, action = ?7 WHERE id = ?1",
-                   &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, row->id);
-    stmt_bind_text(stmt, 2, str_from(TASK_STATES[row->state]));
-    stmt_bind_i64(stmt, 3, row->assignee);
-    stmt_bind_text(stmt, 4, row->assignee_name);
-    stmt_bind_i64(stmt, 5, row->due_ms);
-    stmt_bind_i64(stmt, 6, row->done_ms);
-    stmt_bind_text(stmt, 7, row->action);
-    return stmt_run(stmt, NULL, err);
+    return tx_run(tx,
+                  "UPDATE task SET state = ?2, assignee = ?3, assignee_name = ?4, due_ms = ?5, "
+                  "done_ms = ?6, action = ?7 WHERE id = ?1",
+                  BINDS(bind_i64(row->id), bind_text(str_from(TASK_STATES[row->state])),
+                        bind_i64(row->assignee), bind_text(row->assignee_name), bind_i64(row->due_ms),
+                        bind_i64(row->done_ms), bind_text(row->action)),
+                  NULL, err);
 }
 
 enum err_code task_load(struct tx *tx, int64_t id, struct task_row *out, struct err *err)
 {
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     bool row = false;
-    enum err_code rc = tx_prepare(tx, "SELECT " TASK_COLUMNS " FROM task WHERE id = ?1", &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, id);
-    rc = stmt_step(stmt, &row, err);
+    enum err_code rc = tx_query_row(tx, "SELECT " TASK_COLUMNS " FROM task WHERE id = ?1",
+                                    BINDS(bind_i64(id)), &stmt, &row, err);
     if (rc)
         return rc;
     if (!row)
@@ -292,33 +211,21 @@ enum err_code task_list(struct tx *tx, int64_t case_id, struct task_row **out, i
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     struct task_row *list = NULL;
     int count = 0, size = 0;
-    enum err_code rc = tx_prepare(
-        tx, "SELECT " TASK_COLUMNS " FROM task WHERE case_id = ?1 ORDER BY id LIMIT ?2", &stmt, err);
+    enum err_code rc =
+        tx_query(tx, "SELECT " TASK_COLUMNS " FROM task WHERE case_id = ?1 ORDER BY id LIMIT ?2",
+                 BINDS(bind_i64(case_id), bind_i64(CASE_TASKS_MAX)), &stmt, err);
     if (rc)
         return rc;
-    stmt_bind_i64(stmt, 1, case_id);
-    stmt_bind_i64(stmt, 2, CASE_TASKS_MAX);
-    for (;;) {
-        bool row = false;
-        rc = stmt_step(stmt, &row, err);
-        if (rc)
-            return rc;
-        if (!row)
-            break;
-        if (count == size) {
-            struct task_row *grown;
-            size = size ? size * 2 : 16;
-            grown = arena_alloc(tx_arena(tx), (size_t)size, sizeof(*grown));
-            if (!grown)
-                return err_nomem(err);
-            if (count)
-                memcpy(grown, list, (size_t)count * sizeof(*grown));
-            list = grown;
-        }
+    for (bool row = false; !(rc = stmt_step(stmt, &row, err)) && row;) {
+        list = arena_grow(tx_arena(tx), list, count, &size, sizeof(*list));
+        if (!list)
+            return err_nomem(err);
         rc = task_read(tx, stmt, &list[count++], err);
         if (rc)
             return rc;
     }
+    if (rc)
+        return rc;
     *out = list;
     *out_count = count;
     return ERR_OK;
@@ -326,19 +233,17 @@ enum err_code task_list(struct tx *tx, int64_t case_id, struct task_row **out, i
 
 enum err_code task_user_add(struct tx *tx, int64_t task, int64_t user, struct err *err)
 {
-    return run_ids(tx, "INSERT INTO task_user (task_id, user_id) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
-                   (const int64_t[]) { task, user }, 2, err);
+    return tx_run(tx, "INSERT INTO task_user (task_id, user_id) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+                  BINDS(bind_i64(task), bind_i64(user)), NULL, err);
 }
 
 enum err_code task_user_has(struct tx *tx, int64_t task, int64_t user, bool *out_has, struct err *err)
 {
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    enum err_code rc =
-        tx_prepare(tx, "SELECT 1 FROM task_user WHERE task_id = ?1 AND user_id = ?2", &stmt, err);
+    enum err_code rc = tx_query(tx, "SELECT 1 FROM task_user WHERE task_id = ?1 AND user_id = ?2",
+                                BINDS(bind_i64(task), bind_i64(user)), &stmt, err);
     if (rc)
         return rc;
-    stmt_bind_i64(stmt, 1, task);
-    stmt_bind_i64(stmt, 2, user);
     return stmt_step(stmt, out_has, err);
 }
 
@@ -353,48 +258,37 @@ enum err_code task_users(struct tx *tx, int64_t task, int64_t *out_users, int *o
 
 enum err_code flow_timer_insert(struct tx *tx, const struct timer_row *row, struct err *err)
 {
-    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    enum err_code rc = tx_prepare(
-        tx, "INSERT INTO flow_timer (id, case_id, token, node, due_ms) VALUES (?1, ?2, ?3, ?4, ?5)", &stmt,
-        err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, row->id);
-    stmt_bind_i64(stmt, 2, row->case_id);
-    stmt_bind_i64(stmt, 3, row->token);
-    stmt_bind_text(stmt, 4, row->node);
-    stmt_bind_i64(stmt, 5, row->due_ms);
-    return stmt_run(stmt, NULL, err);
+    return tx_run(tx, "INSERT INTO flow_timer (id, case_id, token, node, due_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
+                  BINDS(bind_i64(row->id), bind_i64(row->case_id), bind_i64(row->token), bind_text(row->node),
+                        bind_i64(row->due_ms)),
+                  NULL, err);
 }
 
 enum err_code flow_timer_delete(struct tx *tx, int64_t id, struct err *err)
 {
-    return run_ids(tx, "DELETE FROM flow_timer WHERE id = ?1", &id, 1, err);
+    return tx_run(tx, "DELETE FROM flow_timer WHERE id = ?1", BINDS(bind_i64(id)), NULL, err);
 }
 
 enum err_code flow_timer_delete_token(struct tx *tx, int64_t token, struct err *err)
 {
-    return run_ids(tx, "DELETE FROM flow_timer WHERE token = ?1", &token, 1, err);
+    return tx_run(tx, "DELETE FROM flow_timer WHERE token = ?1", BINDS(bind_i64(token)), NULL, err);
 }
 
 enum err_code flow_timer_load(struct tx *tx, int64_t id, bool *out_found, struct timer_row *out,
                               struct err *err)
 {
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    bool row = false, lost = false;
+    bool row = false;
     enum err_code rc =
-        tx_prepare(tx, "SELECT id, case_id, token, node, due_ms FROM flow_timer WHERE id = ?1", &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, id);
-    rc = stmt_step(stmt, &row, err);
+        tx_query_row(tx, "SELECT id, case_id, token, node, due_ms FROM flow_timer WHERE id = ?1",
+                     BINDS(bind_i64(id)), &stmt, &row, err);
     if (rc)
         return rc;
     *out_found = row;
     if (row)
         *out = (struct timer_row) { stmt_i64(stmt, 0), stmt_i64(stmt, 1), stmt_i64(stmt, 2),
-                                    text_kept(tx, stmt, 3, &lost), stmt_i64(stmt, 4) };
-    return lost ? err_nomem(err) : ERR_OK;
+                                    stmt_keep(stmt, 3), stmt_i64(stmt, 4) };
+    return tx_failed(tx, err);
 }
 
 enum err_code flow_timer_due(struct tx *tx, int64_t now_ms, int max, int64_t *out_ids, int *out_count,
@@ -419,33 +313,23 @@ struct str clock_text_of(struct arena *arena, const struct sla_clock_state *cloc
 
 enum err_code clock_store(struct tx *tx, int64_t case_id, const struct sla_result *result, struct err *err)
 {
-    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    enum err_code rc = run_ids(tx, "DELETE FROM case_clock WHERE case_id = ?1", &case_id, 1, err);
-    if (!rc)
-        rc = tx_prepare(
-            tx,
-            "INSERT INTO case_clock (case_id, clock, state, source, calendar, row_id, limit_ms, "
-            "used_ms, due_ms, warn_ms, reached_ms, workaround) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, "
-            "?8, ?9, ?10, ?11, ?12)",
-            &stmt, err);
+    enum err_code rc =
+        tx_run(tx, "DELETE FROM case_clock WHERE case_id = ?1", BINDS(bind_i64(case_id)), NULL, err);
     for (int c = 0; !rc && c < SLA_CLOCK__COUNT; c++) {
         const struct sla_clock_state *clock = &result->clocks[c];
-        if (clock->state == SLA_STATE_NONE)
-            continue;
-        stmt_bind_i64(stmt, 1, case_id);
-        stmt_bind_text(stmt, 2, str_from(sla_clock_name((enum sla_clock)c)));
-        stmt_bind_text(stmt, 3, str_from(sla_state_name(clock->state)));
-        stmt_bind_text(stmt, 4, str_from(sla_source_name(clock->term.source)));
-        stmt_bind_text(stmt, 5, clock->term.calendar_name);
-        stmt_bind_i64(stmt, 6, clock->term.row_id);
-        stmt_bind_i64(stmt, 7, clock->term.limit_ms);
-        stmt_bind_i64(stmt, 8, clock->used_ms);
-        stmt_bind_i64(stmt, 9, clock->due_ms);
-        stmt_bind_i64(stmt, 10, clock->warn_ms);
-        stmt_bind_i64(stmt, 11, clock->reached_ms);
-        stmt_bind_i64(stmt, 12, clock->workaround);
-        rc = stmt_run(stmt, NULL, err);
-        stmt_reset(stmt);
+        if (clock->state != SLA_STATE_NONE)
+            rc = tx_run(
+                tx,
+                "INSERT INTO case_clock (case_id, clock, state, source, calendar, row_id, limit_ms, "
+                "used_ms, due_ms, warn_ms, reached_ms, workaround) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, "
+                "?8, ?9, ?10, ?11, ?12)",
+                BINDS(bind_i64(case_id), bind_text(str_from(sla_clock_name((enum sla_clock)c))),
+                      bind_text(str_from(sla_state_name(clock->state))),
+                      bind_text(str_from(sla_source_name(clock->term.source))),
+                      bind_text(clock->term.calendar_name), bind_i64(clock->term.row_id),
+                      bind_i64(clock->term.limit_ms), bind_i64(clock->used_ms), bind_i64(clock->due_ms),
+                      bind_i64(clock->warn_ms), bind_i64(clock->reached_ms), bind_i64(clock->workaround)),
+                NULL, err);
     }
     return rc;
 }
@@ -485,23 +369,20 @@ enum err_code clock_texts(struct tx *tx, int64_t case_id, struct str out[SLA_CLO
 enum err_code due_store(struct tx *tx, int64_t case_id, int64_t due_ms, struct err *err)
 {
     if (!due_ms)
-        return run_ids(tx, "DELETE FROM case_due WHERE case_id = ?1", &case_id, 1, err);
-    return run_ids(
+        return tx_run(tx, "DELETE FROM case_due WHERE case_id = ?1", BINDS(bind_i64(case_id)), NULL, err);
+    return tx_run(
         tx,
         "INSERT INTO case_due (case_id, due_ms) VALUES (?1, ?2) ON CONFLICT (case_id) DO UPDATE SET "
         "due_ms = excluded.due_ms",
-        (const int64_t[]) { case_id, due_ms }, 2, err);
+        BINDS(bind_i64(case_id), bind_i64(due_ms)), NULL, err);
 }
 
 enum err_code due_load(struct tx *tx, int64_t case_id, int64_t *out_due_ms, struct err *err)
 {
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     bool row = false;
-    enum err_code rc = tx_prepare(tx, "SELECT due_ms FROM case_due WHERE case_id = ?1", &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, case_id);
-    rc = stmt_step(stmt, &row, err);
+    enum err_code rc = tx_query_row(tx, "SELECT due_ms FROM case_due WHERE case_id = ?1",
+                                    BINDS(bind_i64(case_id)), &stmt, &row, err);
     if (!rc)
         *out_due_ms = row ? stmt_i64(stmt, 0) : 0;
     return rc;
@@ -539,13 +420,8 @@ enum err_code flow_version_put(struct tx *tx, struct str flow, struct str checks
     AUTO(stmt_free_auto) struct stmt *find = NULL;
     AUTO(stmt_free_auto) struct stmt *add = NULL;
     bool row = false;
-    enum err_code rc =
-        tx_prepare(tx, "SELECT id FROM flow_version WHERE flow = ?1 AND checksum = ?2", &find, err);
-    if (rc)
-        return rc;
-    stmt_bind_text(find, 1, flow);
-    stmt_bind_text(find, 2, checksum);
-    rc = stmt_step(find, &row, err);
+    enum err_code rc = tx_query_row(tx, "SELECT id FROM flow_version WHERE flow = ?1 AND checksum = ?2",
+                                    BINDS(bind_text(flow), bind_text(checksum)), &find, &row, err);
     if (rc)
         return rc;
     if (row) {
@@ -570,19 +446,16 @@ enum err_code flow_version_get(struct tx *tx, int64_t id, struct str *out_flow, 
                                struct err *err)
 {
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    bool row = false, lost = false;
-    enum err_code rc = tx_prepare(tx, "SELECT flow, xml FROM flow_version WHERE id = ?1", &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, id);
-    rc = stmt_step(stmt, &row, err);
+    bool row = false;
+    enum err_code rc = tx_query_row(tx, "SELECT flow, xml FROM flow_version WHERE id = ?1",
+                                    BINDS(bind_i64(id)), &stmt, &row, err);
     if (rc)
         return rc;
     if (!row)
         return err_set(err, ERR_CORRUPT, "flow.version_lost", ARG_END);
-    *out_flow = text_kept(tx, stmt, 0, &lost);
-    *out_xml = text_kept(tx, stmt, 1, &lost);
-    return lost ? err_nomem(err) : ERR_OK;
+    *out_flow = stmt_keep(stmt, 0);
+    *out_xml = stmt_keep(stmt, 1);
+    return tx_failed(tx, err);
 }
 
 enum err_code sla_version_put(struct tx *tx, struct str checksum, struct str snapshot, int64_t new_id,
@@ -591,11 +464,8 @@ enum err_code sla_version_put(struct tx *tx, struct str checksum, struct str sna
     AUTO(stmt_free_auto) struct stmt *find = NULL;
     AUTO(stmt_free_auto) struct stmt *add = NULL;
     bool row = false;
-    enum err_code rc = tx_prepare(tx, "SELECT id FROM sla_version WHERE checksum = ?1", &find, err);
-    if (rc)
-        return rc;
-    stmt_bind_text(find, 1, checksum);
-    rc = stmt_step(find, &row, err);
+    enum err_code rc = tx_query_row(tx, "SELECT id FROM sla_version WHERE checksum = ?1",
+                                    BINDS(bind_text(checksum)), &find, &row, err);
     if (rc)
         return rc;
     if (row) {
@@ -617,18 +487,15 @@ enum err_code sla_version_put(struct tx *tx, struct str checksum, struct str sna
 enum err_code sla_version_get(struct tx *tx, int64_t id, struct str *out_snapshot, struct err *err)
 {
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    bool row = false, lost = false;
-    enum err_code rc = tx_prepare(tx, "SELECT snapshot FROM sla_version WHERE id = ?1", &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, id);
-    rc = stmt_step(stmt, &row, err);
+    bool row = false;
+    enum err_code rc = tx_query_row(tx, "SELECT snapshot FROM sla_version WHERE id = ?1", BINDS(bind_i64(id)),
+                                    &stmt, &row, err);
     if (rc)
         return rc;
     if (!row)
         return err_set(err, ERR_CORRUPT, "flow.version_lost", ARG_END);
-    *out_snapshot = text_kept(tx, stmt, 0, &lost);
-    return lost ? err_nomem(err) : ERR_OK;
+    *out_snapshot = stmt_keep(stmt, 0);
+    return tx_failed(tx, err);
 }
 
 /* ---- alarms ---- */
@@ -637,15 +504,11 @@ enum err_code alarm_case(struct tx *tx, int64_t alarm, int64_t *out_case, bool *
 {
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     bool row = false;
-    enum err_code rc = tx_prepare(
+    enum err_code rc = tx_query_row(
         tx,
         "SELECT a.case_id, r.closed_ms FROM case_alarm a JOIN case_run r ON r.id = a.case_id WHERE "
         "a.alarm_id = ?1 ORDER BY a.case_id DESC LIMIT 1",
-        &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, alarm);
-    rc = stmt_step(stmt, &row, err);
+        BINDS(bind_i64(alarm)), &stmt, &row, err);
     if (!rc)
         *out_case = row ? stmt_i64(stmt, 0) : 0;
     if (!rc)
@@ -659,15 +522,11 @@ enum err_code alarm_source_case(struct tx *tx, struct str source, int64_t *out_c
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     bool row = false;
     enum err_code rc =
-        tx_prepare(tx,
-                   "SELECT a.case_id, r.closed_ms FROM case_alarm a JOIN case_run r ON r.id = "
-                   "a.case_id WHERE a.source = ?1 ORDER BY CASE WHEN r.closed_ms IS NULL THEN 0 "
-                   "ELSE 1 END, a.alarm_id DESC LIMIT 1",
-                   &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_text(stmt, 1, source);
-    rc = stmt_step(stmt, &row, err);
+        tx_query_row(tx,
+                     "SELECT a.case_id, r.closed_ms FROM case_alarm a JOIN case_run r ON r.id = "
+                     "a.case_id WHERE a.source = ?1 ORDER BY CASE WHEN r.closed_ms IS NULL THEN 0 "
+                     "ELSE 1 END, a.alarm_id DESC LIMIT 1",
+                     BINDS(bind_text(source)), &stmt, &row, err);
     if (rc)
         return rc;
     *out_case = row ? stmt_i64(stmt, 0) : 0;
@@ -678,129 +537,69 @@ enum err_code alarm_source_case(struct tx *tx, struct str source, int64_t *out_c
 enum err_code alarm_insert(struct tx *tx, int64_t alarm, int64_t case_id, struct str source, int64_t now_ms,
                            struct err *err)
 {
-    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    enum err_code rc = tx_prepare(
-        tx, "INSERT INTO case_alarm (alarm_id, case_id, source, joined_ms) VALUES (?1, ?2, ?3, ?4)", &stmt,
-        err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, alarm);
-    stmt_bind_i64(stmt, 2, case_id);
-    stmt_bind_text(stmt, 3, source);
-    stmt_bind_i64(stmt, 4, now_ms);
-    return stmt_run(stmt, NULL, err);
+    return tx_run(tx, "INSERT INTO case_alarm (alarm_id, case_id, source, joined_ms) VALUES (?1, ?2, ?3, ?4)",
+                  BINDS(bind_i64(alarm), bind_i64(case_id), bind_text(source), bind_i64(now_ms)), NULL, err);
 }
 
 /* ---- helpers ---- */
-
-static enum err_code run_ids(struct tx *tx, const char *sql, const int64_t *args, int args_count,
-                             struct err *err)
-{
-    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    enum err_code rc = tx_prepare(tx, sql, &stmt, err);
-    if (rc)
-        return rc;
-    for (int i = 0; i < args_count; i++)
-        stmt_bind_i64(stmt, i + 1, args[i]);
-    return stmt_run(stmt, NULL, err);
-}
 
 static enum err_code list_ids(struct tx *tx, const char *sql, int64_t a, int64_t b, int64_t *out_ids,
                               int *out_count, int max, struct err *err)
 {
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    enum err_code rc = tx_prepare(tx, sql, &stmt, err);
+    enum err_code rc = tx_query(tx, sql, BINDS(bind_i64(a), bind_i64(b)), &stmt, err);
     int count = 0;
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, a);
-    stmt_bind_i64(stmt, 2, b);
-    while (count < max) {
-        bool row = false;
-        rc = stmt_step(stmt, &row, err);
-        if (rc)
-            return rc;
-        if (!row)
-            break;
+    for (bool row = false; !rc && count < max && !(rc = stmt_step(stmt, &row, err)) && row;)
         out_ids[count++] = stmt_i64(stmt, 0);
-    }
-    *out_count = count;
-    return ERR_OK;
-}
-
-static struct str text_kept(struct tx *tx, struct stmt *stmt, int column, bool *lost)
-{
-    struct str text = stmt_text(stmt, column);
-    if (!text.len)
-        return STR("");
-    text = arena_str(tx_arena(tx), text);
-    *lost |= !text.ptr;
-    return text;
-}
-
-static void task_bind(struct stmt *stmt, const struct task_row *row)
-{
-    stmt_bind_i64(stmt, 1, row->id);
-    stmt_bind_i64(stmt, 2, row->case_id);
-    stmt_bind_i64(stmt, 3, row->token);
-    stmt_bind_text(stmt, 4, row->node);
-    stmt_bind_text(stmt, 5, row->name);
-    stmt_bind_text(stmt, 6, str_from(TASK_STATES[row->state]));
-    stmt_bind_text(stmt, 7, row->may);
-    stmt_bind_i64(stmt, 8, row->assignee);
-    stmt_bind_text(stmt, 9, row->assignee_name);
-    stmt_bind_i64(stmt, 10, row->opened_ms);
-    stmt_bind_i64(stmt, 11, row->due_ms);
-    stmt_bind_i64(stmt, 12, row->done_ms);
-    stmt_bind_text(stmt, 13, row->action);
+    if (!rc)
+        *out_count = count;
+    return rc;
 }
 
 static enum err_code task_read(struct tx *tx, struct stmt *stmt, struct task_row *out, struct err *err)
 {
-    bool lost = false;
     *out = (struct task_row) {
         .id = stmt_i64(stmt, 0),
         .case_id = stmt_i64(stmt, 1),
         .token = stmt_i64(stmt, 2),
-        .node = text_kept(tx, stmt, 3, &lost),
-        .name = text_kept(tx, stmt, 4, &lost),
-        .may = text_kept(tx, stmt, 6, &lost),
+        .node = stmt_keep(stmt, 3),
+        .name = stmt_keep(stmt, 4),
+        .may = stmt_keep(stmt, 6),
         .assignee = stmt_i64(stmt, 7),
-        .assignee_name = text_kept(tx, stmt, 8, &lost),
+        .assignee_name = stmt_keep(stmt, 8),
         .opened_ms = stmt_i64(stmt, 9),
         .due_ms = stmt_i64(stmt, 10),
         .done_ms = stmt_i64(stmt, 11),
-        .action = text_kept(tx, stmt, 12, &lost),
+        .action = stmt_keep(stmt, 12),
     };
     for (int s = 0; s < TASK_STATE__COUNT; s++)
         if (str_eq(stmt_text(stmt, 5), str_from(TASK_STATES[s])))
             out->state = (enum task_state)s;
-    return lost ? err_nomem(err) : ERR_OK;
+    return tx_failed(tx, err);
 }
 
 static enum err_code event_read(struct tx *tx, struct stmt *stmt, struct event_row *out, struct err *err)
 {
-    bool lost = false;
     *out = (struct event_row) {
         .id = stmt_i64(stmt, 0),
         .case_id = stmt_i64(stmt, 1),
         .at_ms = stmt_i64(stmt, 2),
         .made_ms = stmt_i64(stmt, 3),
         .by_id = stmt_i64(stmt, 4),
-        .by_name = text_kept(tx, stmt, 5, &lost),
-        .what = text_kept(tx, stmt, 7, &lost),
+        .by_name = stmt_keep(stmt, 5),
+        .what = stmt_keep(stmt, 7),
         .clocks = (unsigned)stmt_i64(stmt, 8),
         .workaround = stmt_i64(stmt, 9) != 0,
-        .service = text_kept(tx, stmt, 10, &lost),
-        .level = text_kept(tx, stmt, 11, &lost),
+        .service = stmt_keep(stmt, 10),
+        .level = stmt_keep(stmt, 11),
         .voids = stmt_i64(stmt, 12),
         .task_id = stmt_i64(stmt, 13),
-        .node = text_kept(tx, stmt, 14, &lost),
-        .action = text_kept(tx, stmt, 15, &lost),
-        .text = text_kept(tx, stmt, 16, &lost),
-        .data = text_kept(tx, stmt, 17, &lost),
+        .node = stmt_keep(stmt, 14),
+        .action = stmt_keep(stmt, 15),
+        .text = stmt_keep(stmt, 16),
+        .data = stmt_keep(stmt, 17),
     };
     if (!sla_event_from(stmt_text(stmt, 6), &out->kind))
         return err_set(err, ERR_CORRUPT, "flow.version_lost", ARG_END);
-    return lost ? err_nomem(err) : ERR_OK;
+    return tx_failed(tx, err);
 }
