@@ -79,12 +79,8 @@ enum err_code attainment_row(struct tx *tx, struct str service_code, int64_t fro
 {
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     bool row = false;
-    if (tx_prepare(tx, SQL_ATTAINMENT, &stmt, err))
-        return err->code;
-    stmt_bind_text(stmt, 1, service_code);
-    stmt_bind_i64(stmt, 2, from_ms);
-    stmt_bind_i64(stmt, 3, to_ms);
-    if (stmt_step(stmt, &row, err))
+    if (tx_query_row(tx, SQL_ATTAINMENT, BINDS(bind_text(service_code), bind_i64(from_ms), bind_i64(to_ms)),
+                     &stmt, &row, err))
         return err->code;
     *out_met = row ? stmt_i64(stmt, 0) : 0;
     *out_missed = row ? stmt_i64(stmt, 1) : 0;
