@@ -43,10 +43,7 @@ enum err_code subject_row(struct tx *tx, int64_t id, struct subject_info *out, s
 {
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     bool row = false;
-    if (tx_prepare(tx, SQL_ONE, &stmt, err))
-        return err->code;
-    stmt_bind_i64(stmt, 1, id);
-    if (stmt_step(stmt, &row, err))
+    if (tx_query_row(tx, SQL_ONE, BINDS(bind_i64(id)), &stmt, &row, err))
         return err->code;
     if (!row)
         return err_set(err, ERR_NOT_FOUND, "subject.none", ARG_END);
@@ -58,10 +55,7 @@ enum err_code org_path(struct tx *tx, int64_t org, char *out, size_t size, struc
 {
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     bool row = false;
-    if (tx_prepare(tx, SQL_PATH, &stmt, err))
-        return err->code;
-    stmt_bind_i64(stmt, 1, org);
-    if (stmt_step(stmt, &row, err))
+    if (tx_query_row(tx, SQL_PATH, BINDS(bind_i64(org)), &stmt, &row, err))
         return err->code;
     put(out, size, row ? stmt_text(stmt, 0) : STR(""));
     return ERR_OK;

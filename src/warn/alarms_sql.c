@@ -211,10 +211,7 @@ enum err_code alarm_row_get(struct tx *tx, int64_t id, struct alarm *out, struct
 {
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     bool row = false;
-    if (tx_prepare(tx, SQL_GET, &stmt, err))
-        return err->code;
-    stmt_bind_i64(stmt, 1, id);
-    if (stmt_step(stmt, &row, err))
+    if (tx_query_row(tx, SQL_GET, BINDS(bind_i64(id)), &stmt, &row, err))
         return err->code;
     return row ? read_alarm(stmt, out, err) : err_set(err, ERR_NOT_FOUND, "warn.no_alarm", ARG_END);
 }
@@ -226,10 +223,8 @@ enum err_code alarm_event_rows(struct tx *tx, int64_t alarm_id, int limit,
 {
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     bool row = false;
-    if (tx_prepare(tx, SQL_EVENTS, &stmt, err))
+    if (tx_query(tx, SQL_EVENTS, BINDS(bind_i64(alarm_id), bind_i64(limit)), &stmt, err))
         return err->code;
-    stmt_bind_i64(stmt, 1, alarm_id);
-    stmt_bind_i64(stmt, 2, limit);
     for (;;) {
         enum err_code rc = stmt_step(stmt, &row, err);
         if (rc || !row)
@@ -247,10 +242,7 @@ enum err_code alarm_cursor_get(struct tx *tx, int64_t log, int64_t *out_position
 {
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     bool row = false;
-    if (tx_prepare(tx, SQL_CURSOR_GET, &stmt, err))
-        return err->code;
-    stmt_bind_i64(stmt, 1, log);
-    if (stmt_step(stmt, &row, err))
+    if (tx_query_row(tx, SQL_CURSOR_GET, BINDS(bind_i64(log)), &stmt, &row, err))
         return err->code;
     *out_position = row ? stmt_i64(stmt, 0) : -1;
     return ERR_OK;
@@ -258,10 +250,5 @@ enum err_code alarm_cursor_get(struct tx *tx, int64_t log, int64_t *out_position
 
 enum err_code alarm_cursor_set(struct tx *tx, int64_t log, int64_t position, struct err *err)
 {
-    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    if (tx_prepare(tx, SQL_CURSOR_SET, &stmt, err))
-        return err->code;
-    stmt_bind_i64(stmt, 1, log);
-    stmt_bind_i64(stmt, 2, position);
-    return stmt_run(stmt, NULL, err);
+    return tx_run(tx, SQL_CURSOR_SET, BINDS(bind_i64(log), bind_i64(position)), NULL, err);
 }

@@ -193,57 +193,43 @@ static enum err_code audit_change(struct tx *tx, const struct change *change, st
 static enum err_code insert_fn(struct tx *tx, void *arg, struct err *err)
 {
     struct change *change = arg;
-    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    const enum err_code rc = tx_prepare(tx, SQL_INSERT, &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, change->id);
-    stmt_bind_text(stmt, 2, change->name);
-    stmt_bind_text(stmt, 3, change->token);
-    stmt_bind_i64(stmt, 4, change->now_ms + NODE_TOKEN_MS);
-    stmt_bind_i64(stmt, 5, change->now_ms);
-    stmt_bind_i64(stmt, 6, change->actor ? change->actor->user_id : 0);
-    return stmt_run(stmt, NULL, err) ? err->code : audit_change(tx, change, err);
+    return tx_run(tx, SQL_INSERT,
+                  BINDS(bind_i64(change->id), bind_text(change->name), bind_text(change->token),
+                        bind_i64(change->now_ms + NODE_TOKEN_MS), bind_i64(change->now_ms),
+                        bind_i64(change->actor ? change->actor->user_id : 0)),
+                  NULL, err)
+               ? err->code
+               : audit_change(tx, change, err);
 }
 
 static enum err_code token_fn(struct tx *tx, void *arg, struct err *err)
 {
     struct change *change = arg;
-    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    const enum err_code rc = tx_prepare(tx, SQL_TOKEN, &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, change->id);
-    stmt_bind_text(stmt, 2, change->token);
-    stmt_bind_i64(stmt, 3, change->now_ms + NODE_TOKEN_MS);
-    return stmt_run(stmt, &change->changed, err) ? err->code : audit_change(tx, change, err);
+    return tx_run(tx, SQL_TOKEN,
+                  BINDS(bind_i64(change->id), bind_text(change->token),
+                        bind_i64(change->now_ms + NODE_TOKEN_MS)),
+                  &change->changed, err)
+               ? err->code
+               : audit_change(tx, change, err);
 }
 
 static enum err_code delete_fn(struct tx *tx, void *arg, struct err *err)
 {
     struct change *change = arg;
-    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    const enum err_code rc = tx_prepare(tx, SQL_DELETE, &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, change->id);
-    return stmt_run(stmt, &change->changed, err) ? err->code : audit_change(tx, change, err);
+    return tx_run(tx, SQL_DELETE, BINDS(bind_i64(change->id)), &change->changed, err)
+               ? err->code
+               : audit_change(tx, change, err);
 }
 
 static enum err_code register_fn(struct tx *tx, void *arg, struct err *err)
 {
     struct change *change = arg;
-    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    const enum err_code rc = tx_prepare(tx, SQL_REGISTER, &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, change->id);
-    stmt_bind_text(stmt, 2, change->token);
-    stmt_bind_text(stmt, 3, change->key);
-    stmt_bind_i64(stmt, 4, change->now_ms);
-    stmt_bind_text(stmt, 5, change->version);
-    stmt_bind_text(stmt, 6, change->address);
-    return stmt_run(stmt, &change->changed, err) ? err->code : audit_change(tx, change, err);
+    return tx_run(tx, SQL_REGISTER,
+                  BINDS(bind_i64(change->id), bind_text(change->token), bind_text(change->key),
+                        bind_i64(change->now_ms), bind_text(change->version), bind_text(change->address)),
+                  &change->changed, err)
+               ? err->code
+               : audit_change(tx, change, err);
 }
 
 enum err_code nodes_create(struct nodes *nodes, struct str name, const struct node_actor *actor,

@@ -116,19 +116,13 @@ struct take {
 static enum err_code take_fn(struct tx *tx, void *arg, struct err *err)
 {
     struct take *take = arg;
-    struct stmt *stmt = NULL;
     int64_t now;
     enum err_code rc = lease_now(tx, &now, err);
     if (!rc)
-        rc = tx_prepare(tx, SQL_LEASE_TAKE, &stmt, err);
-    if (!rc) {
-        stmt_bind_text(stmt, 1, take->name);
-        stmt_bind_text(stmt, 2, take->owner);
-        stmt_bind_i64(stmt, 3, now + take->ms);
-        stmt_bind_i64(stmt, 4, now);
-        rc = stmt_run(stmt, &take->changes, err);
-    }
-    stmt_free(stmt);
+        rc = tx_run(
+            tx, SQL_LEASE_TAKE,
+            BINDS(bind_text(take->name), bind_text(take->owner), bind_i64(now + take->ms), bind_i64(now)),
+            &take->changes, err);
     return rc;
 }
 
@@ -145,15 +139,7 @@ enum err_code lease_take(struct store *store, struct str name, struct str owner,
 static enum err_code give_fn(struct tx *tx, void *arg, struct err *err)
 {
     const struct take *take = arg;
-    struct stmt *stmt = NULL;
-    enum err_code rc = tx_prepare(tx, SQL_LEASE_GIVE, &stmt, err);
-    if (!rc) {
-        stmt_bind_text(stmt, 1, take->name);
-        stmt_bind_text(stmt, 2, take->owner);
-        rc = stmt_run(stmt, NULL, err);
-    }
-    stmt_free(stmt);
-    return rc;
+    return tx_run(tx, SQL_LEASE_GIVE, BINDS(bind_text(take->name), bind_text(take->owner)), NULL, err);
 }
 
 enum err_code lease_give(struct store *store, struct str name, struct str owner, struct err *err)
@@ -203,20 +189,12 @@ static enum err_code number_find(struct tx *tx, const char *pattern, int64_t now
 /* What the dead processes of this home held by name. */
 static enum err_code give_all(struct tx *tx, const char *pattern, struct err *err)
 {
-    struct stmt *stmt = NULL;
-    enum err_code rc = tx_prepare(tx, SQL_LEASE_GIVE_ALL, &stmt, err);
-    if (!rc) {
-        stmt_bind_text(stmt, 1, str_from(pattern));
-        rc = stmt_run(stmt, NULL, err);
-    }
-    stmt_free(stmt);
-    return rc;
+    return tx_run(tx, SQL_LEASE_GIVE_ALL, BINDS(bind_text(str_from(pattern))), NULL, err);
 }
 
 static enum err_code node_take_fn(struct tx *tx, void *arg, struct err *err)
 {
     struct node *node = arg;
-    struct stmt *stmt = NULL;
     char pattern[LEASE_PATTERN_SIZE];
     int64_t now, changes = 0;
     int free_number = 0;
@@ -227,16 +205,10 @@ static enum err_code node_take_fn(struct tx *tx, void *arg, struct err *err)
     if (!rc && free_number > IDS_NODE_MAX)
         return err_set(err, ERR_BUSY, "bus.no_node", ARG_END);
     if (!rc)
-        rc = tx_prepare(tx, SQL_NODE_TAKE, &stmt, err);
-    if (!rc) {
-        stmt_bind_i64(stmt, 1, free_number);
-        stmt_bind_text(stmt, 2, str_from(node->owner));
-        stmt_bind_i64(stmt, 3, now + NODE_LEASE_MS);
-        stmt_bind_i64(stmt, 4, now);
-        stmt_bind_text(stmt, 5, str_from(pattern));
-        rc = stmt_run(stmt, &changes, err);
-    }
-    stmt_free(stmt);
+        rc = tx_run(tx, SQL_NODE_TAKE,
+                    BINDS(bind_i64(free_number), bind_text(str_from(node->owner)),
+                          bind_i64(now + NODE_LEASE_MS), bind_i64(now), bind_text(str_from(pattern))),
+                    &changes, err);
     if (!rc && changes == 0) /* another one was faster */
         return err_set(err, ERR_CONFLICT, "bus.no_node", ARG_END);
     if (!rc)
@@ -248,18 +220,13 @@ static enum err_code node_take_fn(struct tx *tx, void *arg, struct err *err)
 static enum err_code node_renew_fn(struct tx *tx, void *arg, struct err *err)
 {
     struct node *node = arg;
-    struct stmt *stmt = NULL;
     int64_t now, changes = 0;
     enum err_code rc = lease_now(tx, &now, err);
     if (!rc)
-        rc = tx_prepare(tx, SQL_NODE_RENEW, &stmt, err);
-    if (!rc) {
-        stmt_bind_i64(stmt, 1, node->number);
-        stmt_bind_text(stmt, 2, str_from(node->owner));
-        stmt_bind_i64(stmt, 3, now + NODE_LEASE_MS);
-        rc = stmt_run(stmt, &changes, err);
-    }
-    stmt_free(stmt);
+        rc = tx_run(
+            tx, SQL_NODE_RENEW,
+            BINDS(bind_i64(node->number), bind_text(str_from(node->owner)), bind_i64(now + NODE_LEASE_MS)),
+            &changes, err);
     if (!rc && changes == 0)
         return err_set(err, ERR_STALE, "bus.node_lost", ARG_INT("node", node->number), ARG_END);
     return rc;
@@ -268,15 +235,8 @@ static enum err_code node_renew_fn(struct tx *tx, void *arg, struct err *err)
 static enum err_code node_give_fn(struct tx *tx, void *arg, struct err *err)
 {
     const struct node *node = arg;
-    struct stmt *stmt = NULL;
-    enum err_code rc = tx_prepare(tx, SQL_NODE_GIVE, &stmt, err);
-    if (!rc) {
-        stmt_bind_i64(stmt, 1, node->number);
-        stmt_bind_text(stmt, 2, str_from(node->owner));
-        rc = stmt_run(stmt, NULL, err);
-    }
-    stmt_free(stmt);
-    return rc;
+    return tx_run(tx, SQL_NODE_GIVE, BINDS(bind_i64(node->number), bind_text(str_from(node->owner))), NULL,
+                  err);
 }
 
 static void *node_run(void *arg)

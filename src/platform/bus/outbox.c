@@ -120,21 +120,14 @@ static enum err_code add_message(struct tx *tx, int64_t id, struct str topic, in
                                  struct str json, int64_t *out_added, struct err *err)
 {
     char table[STORE_NAME_SIZE], sql[256];
-    struct stmt *stmt = NULL;
     enum err_code rc = tx_period(tx, "outbox", ids_instant_ms(id), table, err);
     if (rc)
         return rc;
     (void)snprintf(sql, sizeof sql, SQL_OUTBOX_ADD, table);
-    rc = tx_prepare(tx, sql, &stmt, err);
-    if (!rc) {
-        stmt_bind_i64(stmt, 1, id);
-        stmt_bind_text(stmt, 2, topic);
-        stmt_bind_i64(stmt, 3, subject_id);
-        stmt_bind_i64(stmt, 4, tx_now_ms(tx));
-        stmt_bind_text(stmt, 5, json);
-        rc = stmt_run(stmt, out_added, err);
-    }
-    stmt_free(stmt);
+    rc = tx_run(
+        tx, sql,
+        BINDS(bind_i64(id), bind_text(topic), bind_i64(subject_id), bind_i64(tx_now_ms(tx)), bind_text(json)),
+        out_added, err);
     return rc;
 }
 
@@ -251,16 +244,11 @@ struct delivery {
 static enum err_code done_fn(struct tx *tx, void *arg, struct err *err)
 {
     struct delivery *delivery = arg;
-    struct stmt *stmt = NULL;
     int64_t changes = 0;
-    enum err_code rc = tx_prepare(tx, SQL_TODO_DONE, &stmt, err);
-    if (!rc) {
-        stmt_bind_text(stmt, 1, str_from(delivery->consumer->name));
-        stmt_bind_i64(stmt, 2, delivery->message->id);
-        stmt_bind_text(stmt, 3, delivery->outbox->owner);
-        rc = stmt_run(stmt, &changes, err);
-    }
-    stmt_free(stmt);
+    enum err_code rc = tx_run(tx, SQL_TODO_DONE,
+                              BINDS(bind_text(str_from(delivery->consumer->name)),
+                                    bind_i64(delivery->message->id), bind_text(delivery->outbox->owner)),
+                              &changes, err);
     delivery->mine = changes > 0;
     if (!rc && delivery->mine && delivery->consumer->in_tx && delivery->message->topic.len)
         rc = delivery->consumer->in_tx(delivery->consumer->arg, tx, delivery->message, err);
@@ -411,16 +399,10 @@ static void *outbox_thread(void *arg)
 static enum err_code free_own_fn(struct tx *tx, void *arg, struct err *err)
 {
     const struct outbox *outbox = arg;
-    struct stmt *stmt = NULL;
     char pattern[LEASE_PATTERN_SIZE];
     lease_pattern(outbox->owner, pattern);
-    enum err_code rc = tx_prepare(tx, SQL_TODO_FREE_OWN, &stmt, err);
-    if (!rc) {
-        stmt_bind_text(stmt, 1, tx_backend(tx) == STORE_SQLITE ? STR("%") : str_from(pattern));
-        rc = stmt_run(stmt, NULL, err);
-    }
-    stmt_free(stmt);
-    return rc;
+    return tx_run(tx, SQL_TODO_FREE_OWN,
+                  BINDS(bind_text(tx_backend(tx) == STORE_SQLITE ? STR("%") : str_from(pattern))), NULL, err);
 }
 
 enum err_code outbox_start(struct outbox *outbox, int threads, struct err *err)

@@ -97,11 +97,7 @@ static enum err_code decision_row_find(struct tx *tx, struct arena *arena, int64
 {
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     bool row = false;
-    enum err_code rc = tx_prepare(tx, SQL_DECISION_GET, &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, id);
-    rc = stmt_step(stmt, &row, err);
+    enum err_code rc = tx_query_row(tx, SQL_DECISION_GET, BINDS(bind_i64(id)), &stmt, &row, err);
     if (rc == ERR_OK && !row)
         rc = none(id, err);
     if (rc == ERR_OK && !read_decision(arena, stmt, out))
@@ -114,12 +110,8 @@ static enum err_code version_find(struct tx *tx, struct arena *arena, int64_t id
 {
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     bool row = false;
-    enum err_code rc = tx_prepare(tx, SQL_VERSION_GET, &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, id);
-    stmt_bind_i64(stmt, 2, number);
-    rc = stmt_step(stmt, &row, err);
+    enum err_code rc =
+        tx_query_row(tx, SQL_VERSION_GET, BINDS(bind_i64(id), bind_i64(number)), &stmt, &row, err);
     if (rc == ERR_OK && !row)
         rc = err_set(err, ERR_NOT_FOUND, "decision.no_version", ARG_INT("number", number), ARG_END);
     if (rc == ERR_OK && !read_version(arena, stmt, true, out))
@@ -144,12 +136,11 @@ static enum err_code list_fn(struct tx *tx, void *arg, struct err *err)
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     bool row = false;
     reading->count = 0;
-    enum err_code rc = tx_prepare(tx, SQL_DECISION_LIST, &stmt, err);
+    enum err_code rc = tx_query(
+        tx, SQL_DECISION_LIST,
+        BINDS(bind_text(reading->pattern), bind_text(reading->after), bind_i64(reading->limit)), &stmt, err);
     if (rc)
         return rc;
-    stmt_bind_text(stmt, 1, reading->pattern);
-    stmt_bind_text(stmt, 2, reading->after);
-    stmt_bind_i64(stmt, 3, reading->limit);
     while ((rc = stmt_step(stmt, &row, err)) == ERR_OK && row && reading->count < reading->limit)
         if (!read_decision(reading->arena, stmt, &reading->rows[reading->count++]))
             return err_nomem(err);
@@ -227,11 +218,7 @@ static enum err_code cases_mark(struct tx *tx, int64_t id, int64_t out[3], struc
 {
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     bool row = false;
-    enum err_code rc = tx_prepare(tx, SQL_CASES_CHANGED, &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, id);
-    rc = stmt_step(stmt, &row, err);
+    enum err_code rc = tx_query_row(tx, SQL_CASES_CHANGED, BINDS(bind_i64(id)), &stmt, &row, err);
     for (int i = 0; i < 3 && rc == ERR_OK; i++)
         out[i] = stmt_i64(stmt, i);
     return rc;
@@ -339,11 +326,7 @@ static enum err_code query_of(struct tx *tx, const char *sql, int64_t id, int64_
 {
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     bool row = false;
-    enum err_code rc = tx_prepare(tx, sql, &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, id);
-    rc = stmt_step(stmt, &row, err);
+    enum err_code rc = tx_query_row(tx, sql, BINDS(bind_i64(id)), &stmt, &row, err);
     *out = rc == ERR_OK && row ? stmt_i64(stmt, 0) : 0;
     return rc;
 }
@@ -351,43 +334,25 @@ static enum err_code query_of(struct tx *tx, const char *sql, int64_t id, int64_
 static enum err_code add_version(struct acting *acting, struct tx *tx, int64_t number, struct str model,
                                  struct err *err)
 {
-    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    const enum err_code rc = tx_prepare(tx, SQL_VERSION_ADD, &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, acting->row_id);
-    stmt_bind_i64(stmt, 2, acting->id);
-    stmt_bind_i64(stmt, 3, number);
-    stmt_bind_text(stmt, 4, model);
-    stmt_bind_text(stmt, 5, acting->comment);
-    stmt_bind_i64(stmt, 6, acting->now);
-    stmt_bind_i64(stmt, 7, user_of(acting));
-    return stmt_run(stmt, NULL, err);
+    return tx_run(tx, SQL_VERSION_ADD,
+                  BINDS(bind_i64(acting->row_id), bind_i64(acting->id), bind_i64(number), bind_text(model),
+                        bind_text(acting->comment), bind_i64(acting->now), bind_i64(user_of(acting))),
+                  NULL, err);
 }
 
 static enum err_code set_published(struct acting *acting, struct tx *tx, int64_t number, struct err *err)
 {
-    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    const enum err_code rc = tx_prepare(tx, SQL_DECISION_PUBLISHED, &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, acting->id);
-    stmt_bind_i64(stmt, 2, number);
-    stmt_bind_i64(stmt, 3, acting->now);
-    stmt_bind_i64(stmt, 4, user_of(acting));
-    return stmt_run(stmt, NULL, err);
+    return tx_run(
+        tx, SQL_DECISION_PUBLISHED,
+        BINDS(bind_i64(acting->id), bind_i64(number), bind_i64(acting->now), bind_i64(user_of(acting))), NULL,
+        err);
 }
 
 /* The first version of a model that comes with a pack is the published one. */
 static enum err_code ship(struct acting *acting, struct tx *tx, struct err *err)
 {
-    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    enum err_code rc = tx_prepare(tx, SQL_VERSION_SHIPPED, &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, acting->id);
-    stmt_bind_i64(stmt, 2, acting->now);
-    rc = stmt_run(stmt, NULL, err);
+    enum err_code rc =
+        tx_run(tx, SQL_VERSION_SHIPPED, BINDS(bind_i64(acting->id), bind_i64(acting->now)), NULL, err);
     if (rc == ERR_OK)
         rc = imports_pin(tx, acting->id, 1, acting->imports, err);
     return rc ? rc : set_published(acting, tx, 1, err);
@@ -396,16 +361,10 @@ static enum err_code ship(struct acting *acting, struct tx *tx, struct err *err)
 static enum err_code create_fn(struct tx *tx, void *arg, struct err *err)
 {
     struct acting *acting = arg;
-    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    enum err_code rc = tx_prepare(tx, SQL_DECISION_ADD, &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, acting->id);
-    stmt_bind_text(stmt, 2, acting->code);
-    stmt_bind_text(stmt, 3, acting->title);
-    stmt_bind_i64(stmt, 4, acting->now);
-    stmt_bind_i64(stmt, 5, user_of(acting));
-    rc = stmt_run(stmt, NULL, err);
+    enum err_code rc = tx_run(tx, SQL_DECISION_ADD,
+                              BINDS(bind_i64(acting->id), bind_text(acting->code), bind_text(acting->title),
+                                    bind_i64(acting->now), bind_i64(user_of(acting))),
+                              NULL, err);
     if (rc == ERR_OK)
         rc = add_version(acting, tx, 1, acting->model, err);
     if (rc == ERR_OK && acting->imports)
@@ -574,14 +533,8 @@ enum err_code decision_discard(struct decisions *decisions, const struct decisio
 static enum err_code retire_in(struct acting *acting, struct tx *tx, int64_t number, int64_t *out_changes,
                                struct err *err)
 {
-    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    const enum err_code rc = tx_prepare(tx, SQL_VERSION_RETIRE, &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, acting->id);
-    stmt_bind_i64(stmt, 2, number);
-    stmt_bind_i64(stmt, 3, acting->now);
-    return stmt_run(stmt, out_changes, err);
+    return tx_run(tx, SQL_VERSION_RETIRE,
+                  BINDS(bind_i64(acting->id), bind_i64(number), bind_i64(acting->now)), out_changes, err);
 }
 
 static enum err_code publish_fn(struct tx *tx, void *arg, struct err *err)
@@ -641,12 +594,7 @@ enum err_code decision_retire(struct decisions *decisions, const struct decision
 
 static enum err_code untest(struct acting *acting, struct tx *tx, struct err *err)
 {
-    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    enum err_code rc = tx_prepare(tx, SQL_VERSION_UNTEST, &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, acting->id);
-    rc = stmt_run(stmt, NULL, err);
+    const enum err_code rc = tx_run(tx, SQL_VERSION_UNTEST, BINDS(bind_i64(acting->id)), NULL, err);
     return rc ? rc : imports_unpin(tx, acting->id, err);
 }
 
@@ -806,11 +754,8 @@ static enum err_code published_fn(struct tx *tx, void *arg, struct err *err)
     struct reading *reading = arg;
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     bool row = false;
-    enum err_code rc = tx_prepare(tx, SQL_DECISION_BY_CODE, &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_text(stmt, 1, reading->code);
-    rc = stmt_step(stmt, &row, err);
+    enum err_code rc =
+        tx_query_row(tx, SQL_DECISION_BY_CODE, BINDS(bind_text(reading->code)), &stmt, &row, err);
     if (rc == ERR_OK && !row)
         rc = err_set(err, ERR_NOT_FOUND, "decision.none", ARG_STR("id", reading->code), ARG_END);
     if (rc == ERR_OK && !read_decision(reading->arena, stmt, &reading->row))

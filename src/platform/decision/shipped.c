@@ -17,10 +17,9 @@ static enum err_code look_fn(struct tx *tx, void *arg, struct err *err)
     AUTO(stmt_free_auto) struct stmt *by_code = NULL;
     AUTO(stmt_free_auto) struct stmt *same = NULL;
     bool row = false;
-    enum err_code rc = tx_prepare(tx, SQL_DECISION_BY_CODE, &by_code, err);
+    enum err_code rc = tx_query(tx, SQL_DECISION_BY_CODE, BINDS(bind_text(taking->code)), &by_code, err);
     if (rc)
         return rc;
-    stmt_bind_text(by_code, 1, taking->code);
     rc = stmt_step(by_code, &taking->there, err);
     if (rc || !taking->there)
         return rc;

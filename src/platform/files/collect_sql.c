@@ -28,12 +28,7 @@ struct collecting {
 
 static enum err_code drop_row(struct tx *tx, int64_t id, struct err *err)
 {
-    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    const enum err_code rc = tx_prepare(tx, SQL_DROP, &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, id);
-    return stmt_run(stmt, NULL, err);
+    return tx_run(tx, SQL_DROP, BINDS(bind_i64(id)), NULL, err);
 }
 
 struct row {
@@ -47,11 +42,9 @@ static enum err_code read_rows(struct collecting *all, struct tx *tx, struct row
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     bool row = true;
     int count = 0;
-    enum err_code rc = tx_prepare(tx, SQL_ROWS, &stmt, err);
+    enum err_code rc = tx_query(tx, SQL_ROWS, BINDS(bind_i64(all->after), bind_i64(PORTION)), &stmt, err);
     if (rc)
         return rc;
-    stmt_bind_i64(stmt, 1, all->after);
-    stmt_bind_i64(stmt, 2, PORTION);
     while (count < PORTION && !(rc = stmt_step(stmt, &row, err)) && row) {
         rows[count] = (struct row) { stmt_i64(stmt, 0), stmt_i64(stmt, 2),
                                      arena_str(tx_arena(tx), stmt_text(stmt, 1)) };
@@ -94,11 +87,7 @@ static enum err_code named_fn(struct tx *tx, void *arg, struct err *err)
     struct naming *naming = arg;
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     bool row = false;
-    enum err_code rc = tx_prepare(tx, SQL_NAMED, &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_text(stmt, 1, naming->digest);
-    rc = stmt_step(stmt, &row, err);
+    enum err_code rc = tx_query_row(tx, SQL_NAMED, BINDS(bind_text(naming->digest)), &stmt, &row, err);
     naming->count = rc || !row ? 1 : stmt_i64(stmt, 0);
     return rc;
 }

@@ -166,12 +166,8 @@ static enum err_code add_fn(struct tx *tx, void *arg, struct err *err)
     const struct file_info *info = arg;
     AUTO(stmt_free_auto) struct stmt *count = NULL, *add = NULL;
     bool row = false;
-    enum err_code rc = tx_prepare(tx, SQL_COUNT, &count, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(count, 1, info->owner);
-    stmt_bind_text(count, 2, info->owner_type);
-    rc = stmt_step(count, &row, err);
+    enum err_code rc = tx_query_row(tx, SQL_COUNT, BINDS(bind_i64(info->owner), bind_text(info->owner_type)),
+                                    &count, &row, err);
     if (!rc && stmt_i64(count, 0) >= FILES_EACH_MAX)
         rc = err_set(err, ERR_LIMIT, "files.many", ARG_INT("max", FILES_EACH_MAX), ARG_END);
     if (!rc)
@@ -237,11 +233,7 @@ enum err_code files_get(struct tx *tx, int64_t id, struct arena *arena, struct f
 {
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     bool row = false;
-    enum err_code rc = tx_prepare(tx, SQL_GET, &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, id);
-    rc = stmt_step(stmt, &row, err);
+    enum err_code rc = tx_query_row(tx, SQL_GET, BINDS(bind_i64(id)), &stmt, &row, err);
     if (!rc && !row)
         rc = err_set(err, ERR_NOT_FOUND, "files.absent", ARG_END);
     return rc ? rc : read_row(stmt, arena, out, err);
@@ -271,12 +263,7 @@ enum err_code files_list(struct tx *tx, struct str owner_type, int64_t owner, st
 
 enum err_code files_delete(struct tx *tx, int64_t id, struct err *err)
 {
-    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    const enum err_code rc = tx_prepare(tx, SQL_DELETE, &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, id);
-    return stmt_run(stmt, NULL, err);
+    return tx_run(tx, SQL_DELETE, BINDS(bind_i64(id)), NULL, err);
 }
 
 enum err_code files_content(const struct files *files, const struct file_info *info, int *out_fd,

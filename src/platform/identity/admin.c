@@ -74,11 +74,7 @@ static enum err_code kick_fn(struct tx *tx, void *arg, struct err *err)
     AUTO(stmt_free_auto) struct stmt *get = NULL;
     AUTO(stmt_free_auto) struct stmt *end = NULL;
     bool row = false;
-    enum err_code rc = tx_prepare(tx, SQL_SESSION_GET, &get, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(get, 1, call->id);
-    rc = stmt_step(get, &row, err);
+    enum err_code rc = tx_query_row(tx, SQL_SESSION_GET, BINDS(bind_i64(call->id)), &get, &row, err);
     if (rc)
         return rc;
     const bool own = row && stmt_i64(get, 0) == who->user_id;
@@ -143,10 +139,10 @@ static enum err_code keys_fn(struct tx *tx, void *arg, struct err *err)
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     bool row = true;
     json_array_clear(call->items);
-    enum err_code rc = tx_prepare(tx, SQL_KEYS, &stmt, err);
+    enum err_code rc =
+        tx_query(tx, SQL_KEYS, BINDS(bind_i64(call->all ? 0 : who_of(call->req)->user_id)), &stmt, err);
     if (rc)
         return rc;
-    stmt_bind_i64(stmt, 1, call->all ? 0 : who_of(call->req)->user_id);
     while (!(rc = stmt_step(stmt, &row, err)) && row)
         (void)json_array_append_new(
             call->items,
@@ -214,11 +210,7 @@ static enum err_code key_org(struct tx *tx, const struct key_call *call, struct 
 {
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     bool row = false;
-    enum err_code rc = tx_prepare(tx, SQL_ORG_GET, &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, call->org_id);
-    rc = stmt_step(stmt, &row, err);
+    enum err_code rc = tx_query_row(tx, SQL_ORG_GET, BINDS(bind_i64(call->org_id)), &stmt, &row, err);
     if (!rc && !row) {
         (void)err_set(err, ERR_INVALID, "identity.org_outside", ARG_END);
         return err_pointer(err, STR("/org"));
@@ -299,11 +291,7 @@ static enum err_code key_end_fn(struct tx *tx, void *arg, struct err *err)
     AUTO(stmt_free_auto) struct stmt *get = NULL;
     AUTO(stmt_free_auto) struct stmt *end = NULL;
     bool row = false;
-    enum err_code rc = tx_prepare(tx, SQL_KEY_GET, &get, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(get, 1, call->id);
-    rc = stmt_step(get, &row, err);
+    enum err_code rc = tx_query_row(tx, SQL_KEY_GET, BINDS(bind_i64(call->id)), &get, &row, err);
     if (!rc && (!row || (stmt_i64(get, 0) != who_of(call->req)->user_id &&
                          !principal_may_all(who_of(call->req), STR("core.key.delete")))))
         rc = err_set(err, ERR_NOT_FOUND, "identity.no_key", ARG_END);

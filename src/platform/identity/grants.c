@@ -11,22 +11,13 @@
 enum err_code grant_add(struct tx *tx, const struct user_call *call, const struct given *given,
                         struct err *err)
 {
-    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    const enum err_code rc = tx_prepare(tx, SQL_USER_ROLE_ADD, &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, ids_next(call->identity->config.ids));
-    stmt_bind_i64(stmt, 2, call->id);
-    stmt_bind_i64(stmt, 3, given->role_id);
-    stmt_bind_i64(stmt, 4, given->scope.all);
-    stmt_bind_i64(stmt, 5, given->scope.org_id);
-    stmt_bind_i64(stmt, 6, given->scope.grid_id);
-    stmt_bind_text(stmt, 7, given->scope.grid_path);
-    stmt_bind_i64(stmt, 8, given->scope.own);
-    stmt_bind_text(stmt, 9, given->subjects);
-    stmt_bind_i64(stmt, 10, tx_now_ms(tx));
-    stmt_bind_i64(stmt, 11, call->who->user_id);
-    return stmt_run(stmt, NULL, err);
+    return tx_run(tx, SQL_USER_ROLE_ADD,
+                  BINDS(bind_i64(ids_next(call->identity->config.ids)), bind_i64(call->id),
+                        bind_i64(given->role_id), bind_i64(given->scope.all), bind_i64(given->scope.org_id),
+                        bind_i64(given->scope.grid_id), bind_text(given->scope.grid_path),
+                        bind_i64(given->scope.own), bind_text(given->subjects), bind_i64(tx_now_ms(tx)),
+                        bind_i64(call->who->user_id)),
+                  NULL, err);
 }
 
 /* Does the giver hold every permission of the role in a scope that covers this one? */
@@ -35,10 +26,9 @@ enum err_code grant_may_give(struct tx *tx, const struct principal *who, const s
 {
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     bool row = true;
-    enum err_code rc = tx_prepare(tx, SQL_ROLE_PERMISSIONS, &stmt, err);
+    enum err_code rc = tx_query(tx, SQL_ROLE_PERMISSIONS, BINDS(bind_i64(given->role_id)), &stmt, err);
     if (rc)
         return rc;
-    stmt_bind_i64(stmt, 1, given->role_id);
     while (!(rc = stmt_step(stmt, &row, err)) && row)
         if (!principal_may_grant(who, stmt_text(stmt, 0), &given->scope))
             return err_set(err, ERR_FORBIDDEN, "identity.grant_more",
@@ -68,10 +58,9 @@ static enum err_code read_grants(struct tx *tx, int64_t user_id, json_t *out, st
 {
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     bool row = true;
-    enum err_code rc = tx_prepare(tx, SQL_USER_ROLES, &stmt, err);
+    enum err_code rc = tx_query(tx, SQL_USER_ROLES, BINDS(bind_i64(user_id)), &stmt, err);
     if (rc)
         return rc;
-    stmt_bind_i64(stmt, 1, user_id);
     while (!(rc = stmt_step(stmt, &row, err)) && row)
         (void)json_array_append_new(
             out, json_pack("{s:o,s:o,s:o,s:o,s:b,s:o,s:o,s:o,s:o,s:b,s:o}", "id", json_id(stmt_i64(stmt, 0)),
@@ -91,10 +80,9 @@ enum err_code user_may_touch(struct tx *tx, const struct user_call *call, const 
     bool row = true;
     if (user->id == call->who->user_id || principal_may_all(call->who, STR("*")))
         return ERR_OK;
-    enum err_code rc = tx_prepare(tx, SQL_USER_ROLES, &stmt, err);
+    enum err_code rc = tx_query(tx, SQL_USER_ROLES, BINDS(bind_i64(user->id)), &stmt, err);
     if (rc)
         return rc;
-    stmt_bind_i64(stmt, 1, user->id);
     while (!(rc = stmt_step(stmt, &row, err)) && row) {
         struct given given = { .role_id = stmt_i64(stmt, 1),
                                .scope = { .all = stmt_i64(stmt, 4) != 0,
@@ -154,11 +142,8 @@ static enum err_code fill_grid(struct tx *tx, struct given *given, struct err *e
 {
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     bool row = false;
-    enum err_code rc = tx_prepare(tx, SQL_GRID_PATH, &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, given->scope.grid_id);
-    rc = stmt_step(stmt, &row, err);
+    enum err_code rc =
+        tx_query_row(tx, SQL_GRID_PATH, BINDS(bind_i64(given->scope.grid_id)), &stmt, &row, err);
     if (!rc && !row)
         return err_set(err, ERR_INVALID, "identity.no_grid", ARG_INT("id", given->scope.grid_id), ARG_END);
     if (!rc)
@@ -171,11 +156,7 @@ static enum err_code fill_scope(struct tx *tx, struct given *given, struct err *
     AUTO(stmt_free_auto) struct stmt *role = NULL;
     AUTO(stmt_free_auto) struct stmt *org = NULL;
     bool row = false;
-    enum err_code rc = tx_prepare(tx, SQL_ROLE_GET, &role, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(role, 1, given->role_id);
-    rc = stmt_step(role, &row, err);
+    enum err_code rc = tx_query_row(tx, SQL_ROLE_GET, BINDS(bind_i64(given->role_id)), &role, &row, err);
     if (!rc && !row)
         rc = err_set(err, ERR_INVALID, "identity.no_role", ARG_INT("id", given->role_id), ARG_END);
     if (!rc && given->scope.grid_id)
@@ -198,8 +179,6 @@ static enum err_code put_fn(struct tx *tx, void *arg, struct err *err)
 {
     struct put *put = arg;
     struct user_call *call = &put->call;
-    AUTO(stmt_free_auto) struct stmt *drop = NULL;
-    AUTO(stmt_free_auto) struct stmt *touch = NULL;
     struct user user;
     json_t *before = json_array(), *after = json_array();
     enum err_code rc = user_find(tx, tx_arena(tx), call->who, "core.user.grant", call->id, &user, err);
@@ -210,11 +189,7 @@ static enum err_code put_fn(struct tx *tx, void *arg, struct err *err)
     if (!rc)
         rc = read_grants(tx, call->id, before, err);
     if (!rc)
-        rc = tx_prepare(tx, SQL_USER_ROLES_DROP, &drop, err);
-    if (!rc) {
-        stmt_bind_i64(drop, 1, call->id);
-        rc = stmt_run(drop, NULL, err);
-    }
+        rc = tx_run(tx, SQL_USER_ROLES_DROP, BINDS(bind_i64(call->id)), NULL, err);
     for (int i = 0; i < put->count && !rc; i++) {
         struct given given = put->given[i];
         rc = fill_scope(tx, &given, err);
@@ -226,13 +201,9 @@ static enum err_code put_fn(struct tx *tx, void *arg, struct err *err)
     if (!rc)
         rc = users_keep_admin(tx, err);
     if (!rc)
-        rc = tx_prepare(tx, SQL_USER_TOUCH, &touch, err);
-    if (!rc) {
-        stmt_bind_i64(touch, 1, call->id);
-        stmt_bind_i64(touch, 2, tx_now_ms(tx));
-        stmt_bind_i64(touch, 3, call->who->user_id);
-        rc = stmt_run(touch, NULL, err);
-    }
+        rc = tx_run(tx, SQL_USER_TOUCH,
+                    BINDS(bind_i64(call->id), bind_i64(tx_now_ms(tx)), bind_i64(call->who->user_id)), NULL,
+                    err);
     if (!rc)
         rc = read_grants(tx, call->id, after, err);
     const struct act act = { .action = "grant",

@@ -29,15 +29,10 @@ static struct str context_of(char text[256], int64_t user_id, struct str key)
 static enum err_code idem_take(struct tx *tx, const char *sql, const struct idem *idem, int64_t *out_changes,
                                struct err *err)
 {
-    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    const enum err_code rc = tx_prepare(tx, sql, &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, idem->user_id);
-    stmt_bind_text(stmt, 2, idem->key);
-    stmt_bind_text(stmt, 3, idem->digest);
-    stmt_bind_i64(stmt, 4, idem->now);
-    return stmt_run(stmt, out_changes, err);
+    return tx_run(
+        tx, sql,
+        BINDS(bind_i64(idem->user_id), bind_text(idem->key), bind_text(idem->digest), bind_i64(idem->now)),
+        out_changes, err);
 }
 
 static enum err_code idem_begin_fn(struct tx *tx, void *arg, struct err *err)

@@ -90,10 +90,9 @@ static enum err_code read_permissions(struct tx *tx, struct arena *arena, int64_
     struct str *items = arena_alloc(tx_arena(tx), MOST, sizeof *items);
     if (!items)
         return err_nomem(err);
-    enum err_code rc = tx_prepare(tx, SQL_ROLE_PERMISSIONS, &stmt, err);
+    enum err_code rc = tx_query(tx, SQL_ROLE_PERMISSIONS, BINDS(bind_i64(role_id)), &stmt, err);
     if (rc)
         return rc;
-    stmt_bind_i64(stmt, 1, role_id);
     bool row = true;
     int count = 0;
     while (count < MOST && !(rc = stmt_step(stmt, &row, err)) && row) {
@@ -136,10 +135,9 @@ static enum err_code read_grants(struct tx *tx, struct held *held, struct err *e
     bool row = true;
     if (!grants)
         return err_nomem(err);
-    enum err_code rc = tx_prepare(tx, SQL_GRANTS, &stmt, err);
+    enum err_code rc = tx_query(tx, SQL_GRANTS, BINDS(bind_i64(held->principal.user_id)), &stmt, err);
     if (rc)
         return rc;
-    stmt_bind_i64(stmt, 1, held->principal.user_id);
     while (count < GRANTS_MAX && !(rc = stmt_step(stmt, &row, err)) && row) {
         struct scope *scope = &grants[count].scope;
         roles[count++] = stmt_i64(stmt, 0);
@@ -384,13 +382,7 @@ struct seen {
 static enum err_code seen_fn(struct tx *tx, void *arg, struct err *err)
 {
     const struct seen *seen = arg;
-    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    const enum err_code rc = tx_prepare(tx, seen->sql, &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, seen->id);
-    stmt_bind_i64(stmt, 2, seen->at);
-    return stmt_run(stmt, NULL, err);
+    return tx_run(tx, seen->sql, BINDS(bind_i64(seen->id), bind_i64(seen->at)), NULL, err);
 }
 
 static void write_seen(struct identity *identity, const struct look *look)

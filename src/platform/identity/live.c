@@ -116,12 +116,13 @@ static enum err_code open_fn(struct tx *tx, void *arg, struct err *err)
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     bool row = true;
     open->count = 0;
-    enum err_code rc = tx_prepare(tx, SQL_SESSION_IDS_OPEN, &stmt, err);
+    enum err_code rc =
+        tx_query(tx, SQL_SESSION_IDS_OPEN,
+                 BINDS(bind_i64(open->now_ms), bind_i64(open->now_ms - open->idle_ms - SEEN_SLACK_MS),
+                       bind_i64(open->max)),
+                 &stmt, err);
     if (rc)
         return rc;
-    stmt_bind_i64(stmt, 1, open->now_ms);
-    stmt_bind_i64(stmt, 2, open->now_ms - open->idle_ms - SEEN_SLACK_MS);
-    stmt_bind_i64(stmt, 3, open->max);
     while (open->count < open->max && !(rc = stmt_step(stmt, &row, err)) && row)
         open->ids[open->count++] = stmt_i64(stmt, 0);
     return rc;

@@ -65,10 +65,9 @@ static enum err_code read_login(struct tx *tx, void *arg, struct err *err)
 {
     struct login *login = arg;
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    enum err_code rc = tx_prepare(tx, SQL_LOGIN, &stmt, err);
+    enum err_code rc = tx_query(tx, SQL_LOGIN, BINDS(bind_text(login->user)), &stmt, err);
     if (rc)
         return rc;
-    stmt_bind_text(stmt, 1, login->user);
     rc = stmt_step(stmt, &login->known, err);
     if (rc || !login->known)
         return rc;
@@ -209,14 +208,8 @@ static enum err_code check_totp(struct login *login, struct err *err)
 
 static enum err_code end_others(struct tx *tx, int64_t user_id, int64_t now, int64_t but, struct err *err)
 {
-    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    const enum err_code rc = tx_prepare(tx, SQL_SESSIONS_END_USER, &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, user_id);
-    stmt_bind_i64(stmt, 2, now);
-    stmt_bind_i64(stmt, 3, but);
-    return stmt_run(stmt, NULL, err);
+    return tx_run(tx, SQL_SESSIONS_END_USER, BINDS(bind_i64(user_id), bind_i64(now), bind_i64(but)), NULL,
+                  err);
 }
 
 static enum err_code add_session(struct tx *tx, struct login *login, struct err *err)
@@ -243,15 +236,10 @@ static enum err_code add_session(struct tx *tx, struct login *login, struct err 
 
 static enum err_code succeeded(struct tx *tx, struct login *login, struct err *err)
 {
-    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     int64_t changes = 0;
-    enum err_code rc = tx_prepare(tx, SQL_SUCCEEDED, &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, login->id);
-    stmt_bind_i64(stmt, 2, login->now);
-    stmt_bind_i64(stmt, 3, login->new_step);
-    rc = stmt_run(stmt, &changes, err);
+    enum err_code rc =
+        tx_run(tx, SQL_SUCCEEDED, BINDS(bind_i64(login->id), bind_i64(login->now), bind_i64(login->new_step)),
+               &changes, err);
     if (!rc && !changes) /* the same code was used at the same moment */
         rc = err_set(err, ERR_NO_LOGIN, "identity.totp_wrong", ARG_END);
     return rc;
@@ -259,14 +247,9 @@ static enum err_code succeeded(struct tx *tx, struct login *login, struct err *e
 
 static enum err_code renew_hash(struct tx *tx, struct login *login, struct err *err)
 {
-    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    const enum err_code rc = tx_prepare(tx, SQL_HASH_RENEW, &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, login->id);
-    stmt_bind_text(stmt, 2, str_from(login->new_hash));
-    stmt_bind_text(stmt, 3, login->hash);
-    return stmt_run(stmt, NULL, err);
+    return tx_run(tx, SQL_HASH_RENEW,
+                  BINDS(bind_i64(login->id), bind_text(str_from(login->new_hash)), bind_text(login->hash)),
+                  NULL, err);
 }
 
 static enum err_code login_fn(struct tx *tx, void *arg, struct err *err)
@@ -396,13 +379,8 @@ enum err_code session_get(struct request *req, struct reply *reply, struct err *
 static enum err_code logout_fn(struct tx *tx, void *arg, struct err *err)
 {
     struct request *req = arg;
-    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    enum err_code rc = tx_prepare(tx, SQL_SESSION_END, &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, who_of(req)->session_id);
-    stmt_bind_i64(stmt, 2, tx_now_ms(tx));
-    rc = stmt_run(stmt, NULL, err);
+    enum err_code rc = tx_run(tx, SQL_SESSION_END,
+                              BINDS(bind_i64(who_of(req)->session_id), bind_i64(tx_now_ms(tx))), NULL, err);
     const struct act act = {
         .action = "logout", .type = "core.user", .id = who_of(req)->user_id, .name = who_of(req)->login
     };
@@ -447,11 +425,7 @@ static enum err_code read_secret(struct tx *tx, void *arg, struct err *err)
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     AUTO(stmt_free_auto) struct stmt *olds = NULL;
     bool row = false;
-    enum err_code rc = tx_prepare(tx, SQL_SECRET, &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, change->user_id);
-    rc = stmt_step(stmt, &row, err);
+    enum err_code rc = tx_query_row(tx, SQL_SECRET, BINDS(bind_i64(change->user_id)), &stmt, &row, err);
     if (!rc && !row)
         rc = err_set(err, ERR_NOT_FOUND, "identity.no_user", ARG_INT("id", change->user_id), ARG_END);
     if (rc)
@@ -499,14 +473,9 @@ static enum err_code check_history(struct change *change, struct err *err)
 enum err_code password_write(struct tx *tx, int64_t user_id, const char *hash, bool must_change,
                              struct err *err)
 {
-    AUTO(stmt_free_auto) struct stmt *keep = NULL;
     AUTO(stmt_free_auto) struct stmt *set = NULL;
-    enum err_code rc = tx_prepare(tx, SQL_PASSWORD_KEEP, &keep, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(keep, 1, user_id);
-    stmt_bind_i64(keep, 2, tx_now_ms(tx));
-    rc = stmt_run(keep, NULL, err);
+    enum err_code rc =
+        tx_run(tx, SQL_PASSWORD_KEEP, BINDS(bind_i64(user_id), bind_i64(tx_now_ms(tx))), NULL, err);
     if (!rc)
         rc = tx_prepare(tx, SQL_PASSWORD_SET, &set, err);
     if (rc)
@@ -584,13 +553,8 @@ struct lang_change {
 static enum err_code lang_fn(struct tx *tx, void *arg, struct err *err)
 {
     const struct lang_change *change = arg;
-    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    const enum err_code rc = tx_prepare(tx, SQL_USER_LANG, &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, who_of(change->req)->user_id);
-    stmt_bind_text(stmt, 2, change->lang);
-    return stmt_run(stmt, NULL, err);
+    return tx_run(tx, SQL_USER_LANG, BINDS(bind_i64(who_of(change->req)->user_id), bind_text(change->lang)),
+                  NULL, err);
 }
 
 /* PATCH /api/v1/core/session {lang} */
@@ -631,15 +595,10 @@ struct totp {
 static enum err_code totp_fn(struct tx *tx, void *arg, struct err *err)
 {
     struct totp *totp = arg;
-    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    enum err_code rc = tx_prepare(tx, SQL_TOTP_SET, &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, who_of(totp->req)->user_id);
-    stmt_bind_text(stmt, 2, buf_get(&totp->sealed));
-    stmt_bind_i64(stmt, 3, totp->on);
-    stmt_bind_i64(stmt, 4, totp->step);
-    rc = stmt_run(stmt, NULL, err);
+    enum err_code rc = tx_run(tx, SQL_TOTP_SET,
+                              BINDS(bind_i64(who_of(totp->req)->user_id), bind_text(buf_get(&totp->sealed)),
+                                    bind_i64(totp->on), bind_i64(totp->step)),
+                              NULL, err);
     if (!rc)
         rc = totp->codes ? recovery_write(tx, who_of(totp->req)->user_id, totp->codes, err)
                          : recovery_forget(tx, who_of(totp->req)->user_id, err);

@@ -73,11 +73,7 @@ enum err_code user_find(struct tx *tx, struct arena *arena, const struct princip
 {
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     bool row = false;
-    enum err_code rc = tx_prepare(tx, SQL_USER_GET, &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, id);
-    rc = stmt_step(stmt, &row, err);
+    enum err_code rc = tx_query_row(tx, SQL_USER_GET, BINDS(bind_i64(id)), &stmt, &row, err);
     if (!rc && !row)
         rc = no_user(id, err);
     if (!rc && !user_read(arena, stmt, out))
@@ -282,11 +278,7 @@ static enum err_code find_id(struct tx *tx, const char *sql, struct str key, con
 {
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     bool row = false;
-    enum err_code rc = tx_prepare(tx, sql, &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_text(stmt, 1, key);
-    rc = stmt_step(stmt, &row, err);
+    enum err_code rc = tx_query_row(tx, sql, BINDS(bind_text(key)), &stmt, &row, err);
     if (!rc && !row)
         return err_set(err, ERR_NOT_FOUND, missing, ARG_STR("value", key), ARG_END);
     if (!rc)
@@ -300,11 +292,7 @@ static enum err_code org_path(struct tx *tx, const struct principal *who, const 
 {
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     bool row = false;
-    enum err_code rc = tx_prepare(tx, SQL_ORG_GET, &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, org_id);
-    rc = stmt_step(stmt, &row, err);
+    enum err_code rc = tx_query_row(tx, SQL_ORG_GET, BINDS(bind_i64(org_id)), &stmt, &row, err);
     if (!rc && (!row || !may_in_org(who, str_from(permission), stmt_text(stmt, 2)))) {
         (void)err_set(err, ERR_FORBIDDEN, "identity.org_outside", ARG_END);
         return err_pointer(err, STR("/org"));
@@ -329,34 +317,21 @@ static enum err_code audit_user(struct user_call *call, struct tx *tx, const cha
 
 static enum err_code add_secret(struct tx *tx, const struct user_call *call, struct err *err)
 {
-    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    const enum err_code rc = tx_prepare(tx, SQL_SECRET_ADD, &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, call->id);
-    stmt_bind_text(stmt, 2, str_from(call->hash));
-    stmt_bind_i64(stmt, 3, tx_now_ms(tx));
-    return stmt_run(stmt, NULL, err);
+    return tx_run(tx, SQL_SECRET_ADD,
+                  BINDS(bind_i64(call->id), bind_text(str_from(call->hash)), bind_i64(tx_now_ms(tx))), NULL,
+                  err);
 }
 
 static enum err_code add_user(struct tx *tx, struct user_call *call, struct err *err)
 {
-    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     const struct user *user = &call->user;
-    const enum err_code rc = tx_prepare(tx, SQL_USER_ADD, &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, call->id);
-    stmt_bind_i64(stmt, 2, user->org_id);
-    stmt_bind_text(stmt, 3, user->login);
-    stmt_bind_text(stmt, 4, user->name);
-    stmt_bind_text(stmt, 5, user->email);
-    stmt_bind_text(stmt, 6, user->phone);
-    stmt_bind_text(stmt, 7, user->lang.len ? user->lang : STR("zh-CN"));
-    stmt_bind_i64(stmt, 8, call->has_active ? user->active : 1);
-    stmt_bind_i64(stmt, 9, tx_now_ms(tx));
-    stmt_bind_i64(stmt, 10, call->who->user_id);
-    return stmt_run(stmt, NULL, err);
+    return tx_run(tx, SQL_USER_ADD,
+                  BINDS(bind_i64(call->id), bind_i64(user->org_id), bind_text(user->login),
+                        bind_text(user->name), bind_text(user->email), bind_text(user->phone),
+                        bind_text(user->lang.len ? user->lang : STR("zh-CN")),
+                        bind_i64(call->has_active ? user->active : 1), bind_i64(tx_now_ms(tx)),
+                        bind_i64(call->who->user_id)),
+                  NULL, err);
 }
 
 static enum err_code create_fn(struct tx *tx, void *arg, struct err *err)
@@ -486,22 +461,17 @@ static enum err_code end_all(struct tx *tx, int64_t user_id, struct err *err)
 static enum err_code set_user(struct tx *tx, const struct user_call *call, const struct user *before,
                               struct err *err)
 {
-    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     const struct user *user = &call->user;
-    const enum err_code rc = tx_prepare(tx, SQL_USER_SET, &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, call->id);
-    stmt_bind_i64(stmt, 2, before->version);
-    stmt_bind_i64(stmt, 3, user->org_id ? user->org_id : before->org_id);
-    stmt_bind_text(stmt, 4, user->name.len ? user->name : before->name);
-    stmt_bind_text(stmt, 5, call->has_email ? user->email : before->email);
-    stmt_bind_text(stmt, 6, call->has_phone ? user->phone : before->phone);
-    stmt_bind_text(stmt, 7, user->lang.len ? user->lang : before->lang);
-    stmt_bind_i64(stmt, 8, call->has_active ? user->active : before->active);
-    stmt_bind_i64(stmt, 9, tx_now_ms(tx));
-    stmt_bind_i64(stmt, 10, call->who->user_id);
-    return stmt_run(stmt, NULL, err);
+    return tx_run(tx, SQL_USER_SET,
+                  BINDS(bind_i64(call->id), bind_i64(before->version),
+                        bind_i64(user->org_id ? user->org_id : before->org_id),
+                        bind_text(user->name.len ? user->name : before->name),
+                        bind_text(call->has_email ? user->email : before->email),
+                        bind_text(call->has_phone ? user->phone : before->phone),
+                        bind_text(user->lang.len ? user->lang : before->lang),
+                        bind_i64(call->has_active ? user->active : before->active), bind_i64(tx_now_ms(tx)),
+                        bind_i64(call->who->user_id)),
+                  NULL, err);
 }
 
 static enum err_code patch_fn(struct tx *tx, void *arg, struct err *err)
@@ -558,15 +528,10 @@ enum err_code users_patch(struct request *req, struct reply *reply, struct err *
 
 static enum err_code clear_totp(struct tx *tx, int64_t user_id, struct err *err)
 {
-    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    const enum err_code rc = tx_prepare(tx, SQL_TOTP_SET, &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, user_id);
-    stmt_bind_text(stmt, 2, STR(""));
-    stmt_bind_i64(stmt, 3, 0);
-    stmt_bind_i64(stmt, 4, 0);
-    return stmt_run(stmt, NULL, err) ? err->code : recovery_forget(tx, user_id, err);
+    return tx_run(tx, SQL_TOTP_SET, BINDS(bind_i64(user_id), bind_text(STR("")), bind_i64(0), bind_i64(0)),
+                  NULL, err)
+               ? err->code
+               : recovery_forget(tx, user_id, err);
 }
 
 static enum err_code reset_fn(struct tx *tx, void *arg, struct err *err)

@@ -16,12 +16,7 @@ static void code_hash(struct str code, char out[DIGEST_HEX_SIZE])
 
 enum err_code recovery_forget(struct tx *tx, int64_t user_id, struct err *err)
 {
-    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    const enum err_code rc = tx_prepare(tx, SQL_RECOVERY_DROP, &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, user_id);
-    return stmt_run(stmt, NULL, err);
+    return tx_run(tx, SQL_RECOVERY_DROP, BINDS(bind_i64(user_id)), NULL, err);
 }
 
 enum err_code recovery_make(struct recovery_codes *codes, struct err *err)
@@ -99,11 +94,8 @@ static enum err_code state_fn(struct tx *tx, void *arg, struct err *err)
     struct state *state = arg;
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     bool row = false;
-    enum err_code rc = tx_prepare(tx, SQL_TOTP_STATE, &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, who_of(state->req)->user_id);
-    rc = stmt_step(stmt, &row, err);
+    enum err_code rc =
+        tx_query_row(tx, SQL_TOTP_STATE, BINDS(bind_i64(who_of(state->req)->user_id)), &stmt, &row, err);
     state->on = !rc && row && stmt_i64(stmt, 0) != 0;
     state->left = !rc && row ? stmt_i64(stmt, 1) : 0;
     return rc;

@@ -33,11 +33,9 @@ static enum err_code read_fn(struct tx *tx, void *arg, struct err *err)
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     bool row = true;
     int rows = 0;
-    enum err_code rc = tx_prepare(tx, SQL_READ, &stmt, err);
+    enum err_code rc = tx_query(tx, SQL_READ, BINDS(bind_i64(p->after), bind_i64(p->limit)), &stmt, err);
     if (rc)
         return rc;
-    stmt_bind_i64(stmt, 1, p->after);
-    stmt_bind_i64(stmt, 2, p->limit);
     for (; !(rc = stmt_step(stmt, &row, err)) && row; rows++) {
         const struct str text = stmt_text(stmt, 1);
         p->after = stmt_i64(stmt, 0);

@@ -46,10 +46,9 @@ static enum err_code permissions_of(struct tx *tx, int64_t id, json_t *out, stru
 {
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     bool row = true;
-    enum err_code rc = tx_prepare(tx, SQL_ROLE_PERMISSIONS, &stmt, err);
+    enum err_code rc = tx_query(tx, SQL_ROLE_PERMISSIONS, BINDS(bind_i64(id)), &stmt, err);
     if (rc)
         return rc;
-    stmt_bind_i64(stmt, 1, id);
     while (!(rc = stmt_step(stmt, &row, err)) && row)
         (void)json_array_append_new(out, json_str(stmt_text(stmt, 0)));
     return rc;
@@ -76,11 +75,7 @@ static enum err_code role_find(struct tx *tx, int64_t id, struct role *out, stru
 {
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     bool row = false;
-    enum err_code rc = tx_prepare(tx, SQL_ROLE_GET, &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, id);
-    rc = stmt_step(stmt, &row, err);
+    enum err_code rc = tx_query_row(tx, SQL_ROLE_GET, BINDS(bind_i64(id)), &stmt, &row, err);
     if (!rc && !row)
         rc = err_set(err, ERR_NOT_FOUND, "identity.no_role", ARG_INT("id", id), ARG_END);
     if (!rc && !role_read(tx_arena(tx), stmt, out))
@@ -204,15 +199,10 @@ static enum err_code check_permissions(struct role_call *call, struct err *err)
 
 static enum err_code put_permissions(struct tx *tx, const struct role_call *call, struct err *err)
 {
-    AUTO(stmt_free_auto) struct stmt *drop = NULL;
     AUTO(stmt_free_auto) struct stmt *add = NULL;
     size_t i;
     json_t *one;
-    enum err_code rc = tx_prepare(tx, SQL_ROLE_PERMISSIONS_DROP, &drop, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(drop, 1, call->id);
-    rc = stmt_run(drop, NULL, err);
+    enum err_code rc = tx_run(tx, SQL_ROLE_PERMISSIONS_DROP, BINDS(bind_i64(call->id)), NULL, err);
     if (!rc)
         rc = tx_prepare(tx, SQL_ROLE_PERMISSION_ADD, &add, err);
     json_array_foreach(call->permissions, i, one)
@@ -248,18 +238,11 @@ static enum err_code audit_role(struct role_call *call, struct tx *tx, const cha
 static enum err_code post_fn(struct tx *tx, void *arg, struct err *err)
 {
     struct role_call *call = arg;
-    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    enum err_code rc = tx_prepare(tx, SQL_ROLE_ADD, &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, call->id);
-    stmt_bind_text(stmt, 2, call->role.code);
-    stmt_bind_text(stmt, 3, call->role.name);
-    stmt_bind_text(stmt, 4, call->role.note);
-    stmt_bind_i64(stmt, 5, 0);
-    stmt_bind_i64(stmt, 6, tx_now_ms(tx));
-    stmt_bind_i64(stmt, 7, who_of(call->req)->user_id);
-    rc = stmt_run(stmt, NULL, err);
+    enum err_code rc = tx_run(tx, SQL_ROLE_ADD,
+                              BINDS(bind_i64(call->id), bind_text(call->role.code),
+                                    bind_text(call->role.name), bind_text(call->role.note), bind_i64(0),
+                                    bind_i64(tx_now_ms(tx)), bind_i64(who_of(call->req)->user_id)),
+                              NULL, err);
     if (!rc && call->permissions)
         rc = put_permissions(tx, call, err);
     return rc ? rc : audit_role(call, tx, "create", NULL, err);
@@ -368,8 +351,6 @@ static enum err_code delete_fn(struct tx *tx, void *arg, struct err *err)
 {
     struct role_call *call = arg;
     AUTO(stmt_free_auto) struct stmt *used = NULL;
-    AUTO(stmt_free_auto) struct stmt *permissions = NULL;
-    AUTO(stmt_free_auto) struct stmt *drop = NULL;
     bool row = false;
     json_t *was = NULL;
     enum err_code rc = role_find(tx, call->id, &call->role, err);
@@ -388,17 +369,9 @@ static enum err_code delete_fn(struct tx *tx, void *arg, struct err *err)
     if (!rc)
         rc = role_json(tx, &call->role, &was, err);
     if (!rc)
-        rc = tx_prepare(tx, SQL_ROLE_PERMISSIONS_DROP, &permissions, err);
-    if (!rc) {
-        stmt_bind_i64(permissions, 1, call->id);
-        rc = stmt_run(permissions, NULL, err);
-    }
+        rc = tx_run(tx, SQL_ROLE_PERMISSIONS_DROP, BINDS(bind_i64(call->id)), NULL, err);
     if (!rc)
-        rc = tx_prepare(tx, SQL_ROLE_DROP, &drop, err);
-    if (!rc) {
-        stmt_bind_i64(drop, 1, call->id);
-        rc = stmt_run(drop, NULL, err);
-    }
+        rc = tx_run(tx, SQL_ROLE_DROP, BINDS(bind_i64(call->id)), NULL, err);
     if (rc) {
         json_decref(was);
         return rc;

@@ -51,11 +51,7 @@ static enum err_code org_find(struct tx *tx, struct arena *arena, int64_t id, st
 {
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     bool row = false;
-    enum err_code rc = tx_prepare(tx, SQL_ORG_GET, &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, id);
-    rc = stmt_step(stmt, &row, err);
+    enum err_code rc = tx_query_row(tx, SQL_ORG_GET, BINDS(bind_i64(id)), &stmt, &row, err);
     if (!rc && !row)
         rc = err_set(err, ERR_NOT_FOUND, "identity.no_org", ARG_INT("id", id), ARG_END);
     if (!rc && !org_read(arena, stmt, out))

@@ -281,16 +281,10 @@ static const struct str BROKE_OFF = { "{\"code\":\"internal\",\"id\":\"jobs.brok
 static enum err_code give_up(struct tx *tx, struct jobs *jobs, int64_t id, struct str kind,
                              enum job_state state, int64_t now, struct err *err)
 {
-    struct stmt *stmt = NULL;
-    enum err_code rc = tx_prepare(tx, SQL_JOB_GIVE_UP, &stmt, err);
-    if (!rc) {
-        stmt_bind_i64(stmt, 1, id);
-        stmt_bind_i64(stmt, 2, state);
-        stmt_bind_i64(stmt, 3, now);
-        stmt_bind_text(stmt, 4, state == JOB_FAILED ? BROKE_OFF : STR(""));
-        rc = stmt_run(stmt, NULL, err);
-    }
-    stmt_free(stmt);
+    enum err_code rc = tx_run(tx, SQL_JOB_GIVE_UP,
+                              BINDS(bind_i64(id), bind_i64(state), bind_i64(now),
+                                    bind_text(state == JOB_FAILED ? BROKE_OFF : STR(""))),
+                              NULL, err);
     return rc ? rc : jobs_changed(jobs, tx, id, kind, state, err);
 }
 
@@ -299,18 +293,12 @@ static enum err_code take_alone(struct tx *tx, const struct job *job, int64_t no
                                 struct err *err)
 {
     char name[96];
-    struct stmt *stmt = NULL;
     int64_t changes = 0;
     (void)snprintf(name, sizeof name, "job.%.80s", job->kind->name);
-    enum err_code rc = tx_prepare(tx, SQL_LEASE_TAKE, &stmt, err);
-    if (!rc) {
-        stmt_bind_text(stmt, 1, str_from(name));
-        stmt_bind_text(stmt, 2, str_from(job->owner));
-        stmt_bind_i64(stmt, 3, now + LEASE_MS);
-        stmt_bind_i64(stmt, 4, now);
-        rc = stmt_run(stmt, &changes, err);
-    }
-    stmt_free(stmt);
+    enum err_code rc = tx_run(tx, SQL_LEASE_TAKE,
+                              BINDS(bind_text(str_from(name)), bind_text(str_from(job->owner)),
+                                    bind_i64(now + LEASE_MS), bind_i64(now)),
+                              &changes, err);
     *out_mine = changes > 0;
     return rc;
 }
@@ -318,32 +306,19 @@ static enum err_code take_alone(struct tx *tx, const struct job *job, int64_t no
 static enum err_code give_alone(struct tx *tx, const struct job *job, struct err *err)
 {
     char name[96];
-    struct stmt *stmt = NULL;
     if (!job->kind->alone)
         return ERR_OK;
     (void)snprintf(name, sizeof name, "job.%.80s", job->kind->name);
-    enum err_code rc = tx_prepare(tx, SQL_LEASE_GIVE, &stmt, err);
-    if (!rc) {
-        stmt_bind_text(stmt, 1, str_from(name));
-        stmt_bind_text(stmt, 2, str_from(job->owner));
-        rc = stmt_run(stmt, NULL, err);
-    }
-    stmt_free(stmt);
-    return rc;
+    return tx_run(tx, SQL_LEASE_GIVE, BINDS(bind_text(str_from(name)), bind_text(str_from(job->owner))), NULL,
+                  err);
 }
 
 static enum err_code begin_job(struct tx *tx, struct job *job, int64_t now, struct err *err)
 {
-    struct stmt *stmt = NULL;
-    enum err_code rc = tx_prepare(tx, SQL_JOB_BEGIN, &stmt, err);
-    if (!rc) {
-        stmt_bind_i64(stmt, 1, job->id);
-        stmt_bind_i64(stmt, 2, now);
-        stmt_bind_text(stmt, 3, str_from(job->owner));
-        stmt_bind_i64(stmt, 4, now + LEASE_MS);
-        rc = stmt_run(stmt, NULL, err);
-    }
-    stmt_free(stmt);
+    enum err_code rc = tx_run(
+        tx, SQL_JOB_BEGIN,
+        BINDS(bind_i64(job->id), bind_i64(now), bind_text(str_from(job->owner)), bind_i64(now + LEASE_MS)),
+        NULL, err);
     return rc ? rc : jobs_changed(job->jobs, tx, job->id, str_from(job->kind->name), JOB_RUNNING, err);
 }
 
@@ -822,17 +797,10 @@ enum err_code job_check(struct job *job, struct err *err)
 static enum err_code progress_fn(struct tx *tx, void *arg, struct err *err)
 {
     const struct job *job = arg;
-    struct stmt *stmt = NULL;
-    enum err_code rc = tx_prepare(tx, SQL_JOB_PROGRESS, &stmt, err);
-    if (!rc) {
-        stmt_bind_i64(stmt, 1, job->id);
-        stmt_bind_text(stmt, 2, str_from(job->owner));
-        stmt_bind_i64(stmt, 3, job->done);
-        stmt_bind_i64(stmt, 4, job->total);
-        stmt_bind_text(stmt, 5, str_from(job->note));
-        rc = stmt_run(stmt, NULL, err);
-    }
-    stmt_free(stmt);
+    enum err_code rc = tx_run(tx, SQL_JOB_PROGRESS,
+                              BINDS(bind_i64(job->id), bind_text(str_from(job->owner)), bind_i64(job->done),
+                                    bind_i64(job->total), bind_text(str_from(job->note))),
+                              NULL, err);
     return rc ? rc : jobs_changed(job->jobs, tx, job->id, str_from(job->kind->name), JOB_RUNNING, err);
 }
 
@@ -858,18 +826,12 @@ void job_progress(struct job *job, int64_t done, int64_t total, struct str note)
 
 enum err_code job_save_tx(struct job *job, struct tx *tx, struct str json, struct err *err)
 {
-    struct stmt *stmt = NULL;
     int64_t changes = 0;
     if (json.len > JOB_STATE_MAX)
         return err_set(err, ERR_LIMIT, "base.too_long", ARG_INT("max", JOB_STATE_MAX), ARG_END);
-    enum err_code rc = tx_prepare(tx, SQL_JOB_SAVE, &stmt, err);
-    if (!rc) {
-        stmt_bind_i64(stmt, 1, job->id);
-        stmt_bind_text(stmt, 2, str_from(job->owner));
-        stmt_bind_text(stmt, 3, json);
-        rc = stmt_run(stmt, &changes, err);
-    }
-    stmt_free(stmt);
+    enum err_code rc =
+        tx_run(tx, SQL_JOB_SAVE, BINDS(bind_i64(job->id), bind_text(str_from(job->owner)), bind_text(json)),
+               &changes, err);
     if (!rc && !changes) { /* another one runs it: nothing of ours may stay */
         job->lost = true;
         rc = err_set(err, ERR_CANCELLED, "jobs.cancelled", ARG_END);

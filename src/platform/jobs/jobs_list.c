@@ -17,7 +17,6 @@ const char *job_state_name(enum job_state state)
 enum err_code jobs_add(struct jobs *jobs, struct tx *tx, struct str kind, struct str params, int64_t user_id,
                        int64_t *out_id, struct err *err)
 {
-    struct stmt *stmt = NULL;
     int64_t now;
     const int64_t id = ids_next(jobs->ids);
     if (!jobs_kind(jobs, kind))
@@ -26,17 +25,10 @@ enum err_code jobs_add(struct jobs *jobs, struct tx *tx, struct str kind, struct
         return err_set(err, ERR_LIMIT, "base.too_long", ARG_INT("max", JOB_STATE_MAX), ARG_END);
     enum err_code rc = lease_now(tx, &now, err);
     if (!rc)
-        rc = tx_prepare(tx, SQL_JOB_ADD, &stmt, err);
-    if (!rc) {
-        stmt_bind_i64(stmt, 1, id);
-        stmt_bind_text(stmt, 2, kind);
-        stmt_bind_i64(stmt, 3, user_id);
-        stmt_bind_text(stmt, 4, params.len ? params : STR("{}"));
-        stmt_bind_i64(stmt, 5, tx_now_ms(tx));
-        stmt_bind_i64(stmt, 6, now);
-        rc = stmt_run(stmt, NULL, err);
-    }
-    stmt_free(stmt);
+        rc = tx_run(tx, SQL_JOB_ADD,
+                    BINDS(bind_i64(id), bind_text(kind), bind_i64(user_id),
+                          bind_text(params.len ? params : STR("{}")), bind_i64(tx_now_ms(tx)), bind_i64(now)),
+                    NULL, err);
     if (!rc)
         rc = jobs_changed(jobs, tx, id, kind, JOB_WAITING, err);
     if (!rc)
@@ -318,7 +310,6 @@ enum err_code schedule_put(struct jobs *jobs, struct tx *tx, struct schedule *sc
 
 enum err_code schedule_delete(struct jobs *jobs, struct tx *tx, int64_t id, int64_t version, struct err *err)
 {
-    struct stmt *stmt = NULL;
     int64_t changes = 0;
     bool own = false;
     (void)jobs;
@@ -326,13 +317,7 @@ enum err_code schedule_delete(struct jobs *jobs, struct tx *tx, int64_t id, int6
     if (!rc && own)
         rc = err_set(err, ERR_CONFLICT, "jobs.own_schedule", ARG_END);
     if (!rc)
-        rc = tx_prepare(tx, SQL_SCHEDULE_DELETE, &stmt, err);
-    if (!rc) {
-        stmt_bind_i64(stmt, 1, id);
-        stmt_bind_i64(stmt, 2, version);
-        rc = stmt_run(stmt, &changes, err);
-    }
-    stmt_free(stmt);
+        rc = tx_run(tx, SQL_SCHEDULE_DELETE, BINDS(bind_i64(id), bind_i64(version)), &changes, err);
     if (!rc && !changes)
         rc = err_set(err, ERR_STALE, "store.changed_meanwhile", ARG_END);
     return rc;

@@ -77,11 +77,9 @@ enum err_code inbox_rows(struct tx *tx, int64_t user, bool unread, int64_t below
 {
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     bool more = false;
-    if (tx_prepare(tx, unread ? SQL_NOTICES_UNREAD : SQL_NOTICES, &stmt, err))
+    if (tx_query(tx, unread ? SQL_NOTICES_UNREAD : SQL_NOTICES,
+                 BINDS(bind_i64(user), bind_i64(below ? below : INT64_MAX), bind_i64(limit)), &stmt, err))
         return err->code;
-    stmt_bind_i64(stmt, 1, user);
-    stmt_bind_i64(stmt, 2, below ? below : INT64_MAX);
-    stmt_bind_i64(stmt, 3, limit);
     for (;;) {
         enum err_code rc = stmt_step(stmt, &more, err);
         if (rc || !more)
@@ -104,10 +102,7 @@ enum err_code inbox_unread(struct tx *tx, int64_t user, int64_t *out_count, stru
 {
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     bool row = false;
-    if (tx_prepare(tx, SQL_UNREAD, &stmt, err))
-        return err->code;
-    stmt_bind_i64(stmt, 1, user);
-    if (stmt_step(stmt, &row, err))
+    if (tx_query_row(tx, SQL_UNREAD, BINDS(bind_i64(user)), &stmt, &row, err))
         return err->code;
     *out_count = row ? stmt_i64(stmt, 0) : 0;
     return ERR_OK;
@@ -119,10 +114,8 @@ enum err_code inbox_read(struct tx *tx, int64_t user, int64_t id, int64_t now_ms
     int64_t ids[1000];
     int count = 0;
     bool row = false;
-    if (tx_prepare(tx, SQL_UNREAD_IDS, &found, err))
+    if (tx_query(tx, SQL_UNREAD_IDS, BINDS(bind_i64(user), bind_i64(id)), &found, err))
         return err->code;
-    stmt_bind_i64(found, 1, user);
-    stmt_bind_i64(found, 2, id);
     enum err_code rc = ERR_OK;
     while (!(rc = stmt_step(found, &row, err)) && row && count < 1000)
         ids[count++] = stmt_i64(found, 0);
@@ -162,10 +155,8 @@ enum err_code delivery_rows(struct tx *tx, int64_t below, int limit,
 {
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     bool more = false;
-    if (tx_prepare(tx, SQL_DELIVERIES, &stmt, err))
+    if (tx_query(tx, SQL_DELIVERIES, BINDS(bind_i64(below ? below : INT64_MAX), bind_i64(limit)), &stmt, err))
         return err->code;
-    stmt_bind_i64(stmt, 1, below ? below : INT64_MAX);
-    stmt_bind_i64(stmt, 2, limit);
     for (;;) {
         enum err_code rc = stmt_step(stmt, &more, err);
         if (rc || !more)
@@ -198,12 +189,9 @@ enum err_code notice_choice_get(struct tx *tx, int64_t user, enum notice_topic t
 {
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     bool row = false;
-    enum err_code rc = tx_prepare(tx, SQL_CHOICE, &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, user);
-    stmt_bind_text(stmt, 2, str_from(notice_topic_name(topic)));
-    rc = stmt_step(stmt, &row, err);
+    enum err_code rc =
+        tx_query_row(tx, SQL_CHOICE, BINDS(bind_i64(user), bind_text(str_from(notice_topic_name(topic)))),
+                     &stmt, &row, err);
     if (!rc)
         *out_channel = row ? stmt_i64(stmt, 0) : 0;
     return rc;
@@ -212,26 +200,17 @@ enum err_code notice_choice_get(struct tx *tx, int64_t user, enum notice_topic t
 enum err_code notice_choice_set(struct tx *tx, int64_t user, enum notice_topic topic, int64_t channel,
                                 struct err *err)
 {
-    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    const enum err_code rc = tx_prepare(tx, channel ? SQL_CHOICE_SET : SQL_CHOICE_DROP, &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, user);
-    stmt_bind_text(stmt, 2, str_from(notice_topic_name(topic)));
-    if (channel)
-        stmt_bind_i64(stmt, 3, channel);
-    return stmt_run(stmt, NULL, err);
+    return tx_run(
+        tx, channel ? SQL_CHOICE_SET : SQL_CHOICE_DROP,
+        BINDS(bind_i64(user), bind_text(str_from(notice_topic_name(topic))), bind_i64_or_null(channel)), NULL,
+        err);
 }
 
 enum err_code notice_mail(struct tx *tx, int64_t user, struct str *out_mail, struct err *err)
 {
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     bool row = false;
-    enum err_code rc = tx_prepare(tx, SQL_MAIL, &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, user);
-    rc = stmt_step(stmt, &row, err);
+    enum err_code rc = tx_query_row(tx, SQL_MAIL, BINDS(bind_i64(user)), &stmt, &row, err);
     if (rc)
         return rc;
     *out_mail = row && stmt_text(stmt, 0).len ? arena_str(tx_arena(tx), stmt_text(stmt, 0)) : STR("");

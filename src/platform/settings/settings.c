@@ -378,10 +378,10 @@ static enum err_code put(struct settings *settings, struct tx *tx, const struct 
 {
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     const struct str key = str_from(setting->key);
-    enum err_code rc = tx_prepare(tx, json_is_null(value) ? SETTINGS_SQL_DROP : SETTINGS_SQL_PUT, &stmt, err);
+    enum err_code rc = tx_query(tx, json_is_null(value) ? SETTINGS_SQL_DROP : SETTINGS_SQL_PUT,
+                                BINDS(bind_text(key)), &stmt, err);
     if (rc)
         return rc;
-    stmt_bind_text(stmt, 1, key);
     if (json_is_null(value))
         return stmt_run(stmt, NULL, err);
     struct buf text;
