@@ -1,5 +1,6 @@
 /* serve.c - bihuan serve: the rooms in the order in which they start, and the life of the process. */
 #include "base/log.h"
+#include "base/cond.h"
 #include "cmd/app.h"
 #include "cmd/backup.h"
 #include "cmd/commands.h"
@@ -17,7 +18,6 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
-#include <time.h>
 #include <unistd.h>
 
 #define DRAIN_MS 25000
@@ -79,10 +79,7 @@ static void *tick(void *arg)
     int64_t second = 1;
     (void)pthread_mutex_lock(&ticker->lock);
     while (!ticker->stop) {
-        struct timespec until;
-        (void)clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_sec++;
-        (void)pthread_cond_timedwait(&ticker->wake, &ticker->lock, &until);
+        (void)cond_wait_ms(&ticker->wake, &ticker->lock, 1000);
         if (ticker->stop)
             break;
         (void)pthread_mutex_unlock(&ticker->lock);
@@ -100,7 +97,7 @@ static enum err_code ticker_start(struct app *app, struct err *err)
         return err_nomem(err);
     ticker->app = app;
     (void)pthread_mutex_init(&ticker->lock, NULL);
-    (void)pthread_cond_init(&ticker->wake, NULL);
+    cond_init(&ticker->wake);
     const int failed = pthread_create(&ticker->thread, NULL, tick, ticker);
     if (failed)
         return err_set(err, ERR_INTERNAL, "net.thread", ARG_ERRNO(failed), ARG_END);

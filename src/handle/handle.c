@@ -1,5 +1,6 @@
 /* handle.c - the host of cases: entity, packs, identity, outbox, audit; the thread that wakes. */
 #include "handle/handle.h"
+#include "base/cond.h"
 #include "base/log.h"
 #include "handle/handle_sql.h"
 #include "handle/inbox/inbox.h"
@@ -12,7 +13,6 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 #define TICK_MS 1000
 #define TICK_BATCH 200
@@ -461,7 +461,6 @@ static void *thread_main(void *arg)
     struct handle *handle = arg;
     bool failing = false;
     for (;;) {
-        struct timespec until;
         struct err err;
         int done = 0;
         enum err_code rc = ERR_OK;
@@ -477,11 +476,10 @@ static void *thread_main(void *arg)
         if (rc && !failing) /* once, not each second while the store is away */
             log_err(&err, "case.tick", "tried again each second");
         failing = rc != ERR_OK;
-        (void)clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_sec += TICK_MS / 1000;
+        const int64_t until_ms = clock_mono(&CLOCK_SYSTEM) + TICK_MS;
         (void)pthread_mutex_lock(&handle->lock);
         while (!handle->stopping && done < TICK_BATCH &&
-               pthread_cond_timedwait(&handle->wake, &handle->lock, &until) != ETIMEDOUT)
+               cond_wait_until(&handle->wake, &handle->lock, until_ms))
             ;
         stopping = handle->stopping;
         (void)pthread_mutex_unlock(&handle->lock);
@@ -547,7 +545,7 @@ enum err_code handle_new(const struct handle_config *config, struct findings *fi
                              host_matrix, host_terms,     host_calendars, host_calendars_put, host_names,
                              host_people, host_user_name, host_may,       host_emit,          host_audit };
     (void)pthread_mutex_init(&handle->lock, NULL);
-    (void)pthread_cond_init(&handle->wake, NULL);
+    cond_init(&handle->wake);
     rc = flows_check(handle, findings, err);
     if (!rc)
         rc = case_room_new(&cases, &handle->room, err);

@@ -7,6 +7,7 @@
  *    answered at once.
  * 3. A link's descriptor is only shut down under links_lock, and leaves the list before it is closed. */
 #include "net/exchange.h"
+#include "base/cond.h"
 #include "crypto/digest.h"
 
 #include <assert.h>
@@ -156,10 +157,7 @@ static void *guard_run(void *arg)
     struct http_server *server = arg;
     (void)pthread_mutex_lock(&server->guard_lock);
     while (!server->guard_stop) {
-        struct timespec until;
-        (void)clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_sec++;
-        (void)pthread_cond_timedwait(&server->guard_wake, &server->guard_lock, &until);
+        (void)cond_wait_ms(&server->guard_wake, &server->guard_lock, 1000);
         (void)pthread_mutex_unlock(&server->guard_lock);
         end_slow_links(server);
         events_tick(server->events);
@@ -647,7 +645,7 @@ enum err_code http_new(const struct http_config *config, struct http_server **ou
     server->listen_fd = -1;
     (void)pthread_mutex_init(&server->links_lock, NULL);
     (void)pthread_mutex_init(&server->guard_lock, NULL);
-    (void)pthread_cond_init(&server->guard_wake, NULL);
+    cond_init(&server->guard_wake);
     (void)pthread_rwlock_init(&server->live_lock, NULL);
     enum err_code rc = take_live(server, config, err);
     if (!rc) {

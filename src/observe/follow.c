@@ -1,10 +1,10 @@
 /* follow.c - see follow.h */
 #include "observe/follow.h"
+#include "base/cond.h"
 #include "base/json.h"
 #include "base/log.h"
 
 #include <pthread.h>
-#include <time.h>
 
 #define FOLLOW_ARENA ((size_t)64 << 20)
 #define NEWS_MAX 100000 /* more: everything is loaded anew */
@@ -109,23 +109,10 @@ static bool handle(struct follow *follow, bool all, int64_t id)
     return rc == ERR_OK;
 }
 
-static struct timespec in_ms(int ms)
-{
-    struct timespec at;
-    (void)clock_gettime(CLOCK_REALTIME, &at);
-    at.tv_sec += ms / 1000;
-    at.tv_nsec += ms % 1000 * 1000000L;
-    if (at.tv_nsec >= 1000000000) {
-        at.tv_sec++;
-        at.tv_nsec -= 1000000000;
-    }
-    return at;
-}
-
 static void nap(struct follow *follow)
 {
-    const struct timespec until = in_ms(RETRY_MS);
-    while (!follow->stopping && pthread_cond_timedwait(&follow->changed, &follow->lock, &until) == 0)
+    const int64_t until_ms = clock_mono(&CLOCK_SYSTEM) + RETRY_MS;
+    while (!follow->stopping && cond_wait_until(&follow->changed, &follow->lock, until_ms))
         ;
 }
 
@@ -174,7 +161,7 @@ enum err_code follow_open(const struct follow_config *config, struct follow **ou
     follow->handle = -1;
     follow->type = entity_type_find(config->entity, config->type);
     (void)pthread_mutex_init(&follow->lock, NULL);
-    (void)pthread_cond_init(&follow->changed, NULL);
+    cond_init(&follow->changed);
     enum err_code rc = follow->type ? ERR_OK
                                     : err_set(err, ERR_NOT_FOUND, "observe.no_type",
                                               ARG_TEXT("type", config->type), ARG_END);
@@ -218,10 +205,10 @@ void follow_close(struct follow *follow)
 
 void follow_settle(struct follow *follow, int timeout_ms)
 {
-    const struct timespec until = in_ms(timeout_ms);
+    const int64_t until_ms = clock_mono(&CLOCK_SYSTEM) + timeout_ms;
     (void)pthread_mutex_lock(&follow->lock);
     while ((follow->first || follow->all || follow->busy) && !follow->away && !follow->stopping)
-        if (pthread_cond_timedwait(&follow->changed, &follow->lock, &until))
+        if (!cond_wait_until(&follow->changed, &follow->lock, until_ms))
             break;
     (void)pthread_mutex_unlock(&follow->lock);
 }

@@ -1,5 +1,6 @@
 /* observe.c - see observe.h */
 #include "observe/observe.h"
+#include "base/cond.h"
 #include "base/log.h"
 #include "observe/follow.h"
 #include "observe/routes.h"
@@ -9,7 +10,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <time.h>
 
 #define MAINTAIN_S 30
 #define LIVE_MAX 50 /* changes a second that are told one by one */
@@ -105,11 +105,9 @@ static void on_check_gone(void *ctx, int64_t id)
 /* Waits; false when the end has come. */
 static bool wait_seconds(struct observe *observe, int seconds)
 {
-    struct timespec until;
-    (void)clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += seconds;
+    const int64_t until_ms = clock_mono(&CLOCK_SYSTEM) + (int64_t)seconds * 1000;
     (void)pthread_mutex_lock(&observe->lock);
-    while (!observe->stopping && pthread_cond_timedwait(&observe->wake, &observe->lock, &until) == 0)
+    while (!observe->stopping && cond_wait_until(&observe->wake, &observe->lock, until_ms))
         ;
     const bool go_on = !observe->stopping;
     (void)pthread_mutex_unlock(&observe->lock);
@@ -225,7 +223,7 @@ enum err_code observe_open(const struct observe_config *config, struct observe *
         return err_nomem(err);
     observe->config = *config;
     (void)pthread_mutex_init(&observe->lock, NULL);
-    (void)pthread_cond_init(&observe->wake, NULL);
+    cond_init(&observe->wake);
     const enum err_code rc = open_parts(observe, err);
     if (rc) {
         observe_close(observe);

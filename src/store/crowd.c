@@ -1,24 +1,6 @@
 /* crowd.c - see crowd.h */
 #include "store/crowd.h"
 
-#include <errno.h>
-#include <time.h>
-
-void cond_init(pthread_cond_t *cond)
-{
-    pthread_condattr_t attr;
-    (void)pthread_condattr_init(&attr);
-    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(cond, &attr);
-    (void)pthread_condattr_destroy(&attr);
-}
-
-bool cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t mono_ms)
-{
-    const struct timespec until = { .tv_sec = mono_ms / 1000, .tv_nsec = mono_ms % 1000 * 1000000 };
-    return pthread_cond_timedwait(cond, lock, &until) != ETIMEDOUT;
-}
-
 void crowd_init(struct crowd *crowd, int leaders_max)
 {
     *crowd = (struct crowd) { .leaders_max = leaders_max };

@@ -5,6 +5,7 @@
  * All of it is guarded by the backend's lock.  A waiter lies on the stack of its thread, which sleeps until
  * it is answered or made a leader.  Layer: store. */
 #pragma once
+#include "base/cond.h"
 #include "store/internal.h"
 
 struct waiter {
@@ -23,11 +24,6 @@ struct crowd {
     struct waiter *first, **last;
     int leaders, leaders_max;
 };
-
-/* A condition whose waits end by CLOCK_MONOTONIC. */
-void cond_init(pthread_cond_t *cond);
-/* False when the time is over. */
-bool cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t mono_ms);
 
 void crowd_init(struct crowd *crowd, int leaders_max);
 

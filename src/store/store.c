@@ -404,6 +404,7 @@ enum err_code tx_prepare(struct tx *tx, const char *sql, struct stmt **out_stmt,
     struct err own = { 0 };
     err = err ? err : &own;
     if (tx->has_failed) {
+        assert(tx->failure.code);
         *err = tx->failure;
         return tx->failure.code;
     }

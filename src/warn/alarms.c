@@ -7,6 +7,7 @@
  * full), the machine is ahead of it: `relog` makes the next tick add a snapshot of every live alarm until
  * that succeeds. */
 #include "warn/alarms.h"
+#include "base/cond.h"
 #include "base/log.h"
 
 #include <pthread.h>
@@ -161,10 +162,9 @@ static void count_stat(struct alarms *alarms, int64_t *stat, int64_t by)
 
 static struct signal_node *take_signals(struct alarms *alarms, int64_t until_ms, bool *out_stop)
 {
-    struct timespec until = { until_ms / 1000, until_ms % 1000 * 1000000 };
     (void)pthread_mutex_lock(&alarms->queue_lock);
     while (!alarms->first && !alarms->stop)
-        if (pthread_cond_timedwait(&alarms->queue_cond, &alarms->queue_lock, &until) != 0)
+        if (!cond_wait_until(&alarms->queue_cond, &alarms->queue_lock, until_ms))
             break;
     struct signal_node *first = alarms->first;
     alarms->first = NULL;
@@ -257,9 +257,8 @@ static bool wait_for_log(struct alarms *alarms, uint64_t position)
 static bool wait_to_retry(struct alarms *alarms)
 {
     const int64_t until_ms = clock_mono(&CLOCK_SYSTEM) + RETRY_MS;
-    const struct timespec until = { until_ms / 1000, until_ms % 1000 * 1000000 };
     (void)pthread_mutex_lock(&alarms->log_lock);
-    while (!alarms->stop && pthread_cond_timedwait(&alarms->log_cond, &alarms->log_lock, &until) == 0)
+    while (!alarms->stop && cond_wait_until(&alarms->log_cond, &alarms->log_lock, until_ms))
         ;
     const bool stop = alarms->stop;
     (void)pthread_mutex_unlock(&alarms->log_lock);
@@ -498,15 +497,11 @@ static enum err_code start_threads(struct alarms *alarms, struct err *err)
 
 static void init_locks(struct alarms *alarms)
 {
-    pthread_condattr_t monotonic;
-    (void)pthread_condattr_init(&monotonic);
-    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     (void)pthread_mutex_init(&alarms->machine_lock, NULL);
     (void)pthread_mutex_init(&alarms->queue_lock, NULL);
     (void)pthread_mutex_init(&alarms->log_lock, NULL);
-    (void)pthread_cond_init(&alarms->queue_cond, &monotonic);
-    (void)pthread_cond_init(&alarms->log_cond, &monotonic);
-    (void)pthread_condattr_destroy(&monotonic);
+    cond_init(&alarms->queue_cond);
+    cond_init(&alarms->log_cond);
 }
 
 enum err_code alarms_open(const struct alarms_config *config, struct alarms **out, struct err *err)
@@ -754,7 +749,6 @@ bool alarms_find(struct alarms *alarms, int64_t id, struct alarm *out)
 bool alarms_settle(struct alarms *alarms, int timeout_ms)
 {
     const int64_t until_ms = clock_mono(&CLOCK_SYSTEM) + timeout_ms;
-    const struct timespec until = { until_ms / 1000, until_ms % 1000 * 1000000 };
     const struct timespec moment = { 0, 2000000 };
     for (bool idle = false; !idle;) { /* first the queue, which has no end of its own to wait for */
         (void)pthread_mutex_lock(&alarms->queue_lock);
@@ -775,7 +769,7 @@ bool alarms_settle(struct alarms *alarms, int timeout_ms)
     alarms->durable = end;
     (void)pthread_cond_broadcast(&alarms->log_cond);
     while (in_time && (alarms->written < end || alarms->told < end))
-        in_time = pthread_cond_timedwait(&alarms->log_cond, &alarms->log_lock, &until) == 0;
+        in_time = cond_wait_until(&alarms->log_cond, &alarms->log_lock, until_ms);
     (void)pthread_mutex_unlock(&alarms->log_lock);
     return in_time;
 }

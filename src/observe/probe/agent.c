@@ -4,6 +4,7 @@
  * the set of checks fresh by long polls, agent_run()'s own thread sends what the log holds.
  * A log record is: u64 sequence | the result as JSON, the form in which it is sent. */
 #include "observe/probe/agent.h"
+#include "base/cond.h"
 #include "base/buf.h"
 #include "base/endian.h"
 #include "base/json.h"
@@ -19,7 +20,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
-#include <time.h>
 #include <unistd.h>
 
 #define CURSOR "sent"
@@ -235,7 +235,7 @@ enum err_code agent_open(const struct agent_config *config, struct agent **out, 
     agent->lock_fd = -1;
     agent->buffer_max = config->buffer_max ? config->buffer_max : BUFFER_DEFAULT;
     (void)pthread_mutex_init(&agent->lock, NULL);
-    (void)pthread_cond_init(&agent->wake, NULL);
+    cond_init(&agent->wake);
     (void)curl_global_init(CURL_GLOBAL_DEFAULT);
     agent->server = mem_copy(config->server, strlen(config->server));
     agent->dir = mem_copy(config->dir, strlen(config->dir));
@@ -401,16 +401,9 @@ static void keep_set(struct agent *agent, const json_t *set)
 
 static void nap(struct agent *agent, int ms)
 {
-    struct timespec until;
-    (void)clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += ms / 1000;
-    until.tv_nsec += (long)(ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
+    const int64_t until_ms = clock_mono(&CLOCK_SYSTEM) + ms;
     (void)pthread_mutex_lock(&agent->lock);
-    while (!agent->stopping && pthread_cond_timedwait(&agent->wake, &agent->lock, &until) == 0)
+    while (!agent->stopping && cond_wait_until(&agent->wake, &agent->lock, until_ms))
         ;
     (void)pthread_mutex_unlock(&agent->lock);
 }
@@ -538,12 +531,9 @@ static enum err_code send_some(struct agent *agent, CURL *curl, struct parcel *p
 
 static void wait_for_results(struct agent *agent)
 {
-    struct timespec until;
-    (void)clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += 1;
     (void)pthread_mutex_lock(&agent->lock);
     if (!agent->stopping)
-        (void)pthread_cond_timedwait(&agent->wake, &agent->lock, &until);
+        (void)cond_wait_ms(&agent->wake, &agent->lock, 1000);
     (void)pthread_mutex_unlock(&agent->lock);
 }
 

@@ -1,12 +1,12 @@
 /* checks.c - see checks.h */
 #include "observe/probe/checks.h"
+#include "base/cond.h"
 #include "base/json.h"
 #include "base/log.h"
 
 #include <assert.h>
 #include <pthread.h>
 #include <stdio.h>
-#include <time.h>
 
 #define CHECKS_MAX 200000
 #define TAKE_MAX 5000 /* results of one call */
@@ -161,7 +161,7 @@ enum err_code checks_new(const struct checks_config *config, struct checks **out
     checks->table = mem_alloc(checks->table_size, sizeof(struct entry *));
     checks->version = clock_now(config->clock); /* greater than that of the process before */
     (void)pthread_mutex_init(&checks->lock, NULL);
-    (void)pthread_cond_init(&checks->changed_cond, NULL);
+    cond_init(&checks->changed_cond);
     if (!checks->table) {
         checks_free(checks);
         return err_nomem(err);
@@ -641,17 +641,10 @@ void checks_wake(struct checks *checks)
 enum err_code checks_of_node(struct checks *checks, int64_t node, int64_t known, int wait_ms, json_t **out,
                              struct err *err)
 {
-    struct timespec until;
-    (void)clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += wait_ms / 1000;
-    until.tv_nsec += (long)(wait_ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
+    const int64_t until_ms = clock_mono(&CLOCK_SYSTEM) + wait_ms;
     (void)pthread_mutex_lock(&checks->lock);
     while (checks->version == known && !checks->waking &&
-           pthread_cond_timedwait(&checks->changed_cond, &checks->lock, &until) == 0)
+           cond_wait_until(&checks->changed_cond, &checks->lock, until_ms))
         ;
     *out = NULL;
     int failed = 0;

@@ -3,6 +3,7 @@
  * Ids are made before the commit, so a row may appear below one that was read already.  The follower reads
  * again what is younger than OVERLAP_MS and remembers which of those it has published. */
 #include "platform/bus/broadcast.h"
+#include "base/cond.h"
 
 #include "base/log.h"
 #include "platform/bus/bus_sql.h"
@@ -10,7 +11,6 @@
 
 #include <pthread.h>
 #include <stdio.h>
-#include <time.h>
 
 #define POLL_MS 500
 #define OVERLAP_MS 30000 /* twice the longest request */
@@ -123,13 +123,8 @@ static void *broadcast_run(void *arg)
             log_err(&err, "broadcast.follow", "news of other nodes wait");
         away = rc != ERR_OK;
         (void)pthread_mutex_lock(&broadcast->lock);
-        struct timespec until;
-        (void)clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += POLL_MS * 1000000L;
-        until.tv_sec += until.tv_nsec / 1000000000L;
-        until.tv_nsec %= 1000000000L;
         if (!broadcast->stop)
-            (void)pthread_cond_timedwait(&broadcast->wake, &broadcast->lock, &until);
+            (void)cond_wait_ms(&broadcast->wake, &broadcast->lock, POLL_MS);
     }
     (void)pthread_mutex_unlock(&broadcast->lock);
     arena_free(arena);
@@ -154,11 +149,7 @@ enum err_code broadcast_start(struct store *store, struct ids *ids, struct bus *
     broadcast->bus = bus;
     broadcast->origin = ids_next(ids);
     (void)pthread_mutex_init(&broadcast->lock, NULL);
-    pthread_condattr_t attr;
-    (void)pthread_condattr_init(&attr);
-    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&broadcast->wake, &attr);
-    (void)pthread_condattr_destroy(&attr);
+    cond_init(&broadcast->wake);
     enum err_code rc = ERR_OK;
     if (store_backend(store) == STORE_POSTGRES) {
         rc = store_read(store, now_fn, &now, err);

@@ -1,5 +1,6 @@
 /* lease.c - see lease.h. */
 #include "platform/bus/lease.h"
+#include "base/cond.h"
 
 #include "base/disk.h"
 #include "base/log.h"
@@ -12,7 +13,6 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 enum err_code lease_now(struct tx *tx, int64_t *out_ms, struct err *err)
@@ -245,10 +245,8 @@ static void *node_run(void *arg)
     bool away = false;
     (void)pthread_mutex_lock(&node->lock);
     while (!node->stop) {
-        struct timespec until;
-        (void)clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_sec += NODE_RENEW_MS / 1000;
-        while (!node->stop && pthread_cond_timedwait(&node->wake, &node->lock, &until) != ETIMEDOUT)
+        const int64_t until_ms = clock_mono(&CLOCK_SYSTEM) + NODE_RENEW_MS;
+        while (!node->stop && cond_wait_until(&node->wake, &node->lock, until_ms))
             ;
         if (node->stop)
             break;
@@ -279,11 +277,7 @@ enum err_code node_start(struct store *store, struct str home, void (*lost)(void
     node->lost = lost;
     node->arg = arg;
     (void)pthread_mutex_init(&node->lock, NULL);
-    pthread_condattr_t attr;
-    (void)pthread_condattr_init(&attr);
-    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&node->wake, &attr);
-    (void)pthread_condattr_destroy(&attr);
+    cond_init(&node->wake);
     enum err_code rc = lease_owner_make(home, node->owner, err);
     for (int tries = 0; !rc && tries < 10; tries++) {
         rc = store_write_claim(store, node_take_fn, node, err);

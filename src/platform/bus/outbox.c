@@ -6,6 +6,7 @@
  *                    \--the node dies, the lease runs out--> due
  * The lease is checked again by the statement that marks it done, so a late worker changes nothing. */
 #include "platform/bus/outbox.h"
+#include "base/cond.h"
 
 #include "base/json.h"
 #include "base/log.h"
@@ -15,7 +16,6 @@
 #include <assert.h>
 #include <pthread.h>
 #include <stdio.h>
-#include <time.h>
 
 #define CONSUMERS_MAX 64
 #define THREADS_MAX 16
@@ -63,11 +63,7 @@ enum err_code outbox_new(struct store *store, struct ids *ids, struct bus *bus, 
     outbox->bus = bus;
     outbox->owner = (struct str) { copy, owner.len };
     (void)pthread_mutex_init(&outbox->lock, NULL);
-    pthread_condattr_t attr;
-    (void)pthread_condattr_init(&attr);
-    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&outbox->wake, &attr);
-    (void)pthread_condattr_destroy(&attr);
+    cond_init(&outbox->wake);
     *out_outbox = outbox;
     return ERR_OK;
 }
@@ -381,14 +377,8 @@ static void *outbox_thread(void *arg)
             log_err(&err, "outbox.claim", "deliveries wait");
         away = rc != ERR_OK;
         (void)pthread_mutex_lock(&outbox->lock);
-        if (!done && news == outbox->news && !outbox->stop) {
-            struct timespec until;
-            (void)clock_gettime(CLOCK_MONOTONIC, &until);
-            until.tv_nsec += POLL_MS * 1000000L;
-            until.tv_sec += until.tv_nsec / 1000000000L;
-            until.tv_nsec %= 1000000000L;
-            (void)pthread_cond_timedwait(&outbox->wake, &outbox->lock, &until);
-        }
+        if (!done && news == outbox->news && !outbox->stop)
+            (void)cond_wait_ms(&outbox->wake, &outbox->lock, POLL_MS);
     }
     (void)pthread_mutex_unlock(&outbox->lock);
     arena_free(arena);

@@ -53,9 +53,9 @@ bool password_expired(struct identity *identity, int64_t password_at)
 static enum err_code take_place(struct identity *identity, struct err *err)
 {
     struct timespec until;
-    (void)clock_gettime(CLOCK_REALTIME, &until);
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += WAIT_S;
-    while (sem_timedwait(&identity->hashers, &until) != 0)
+    while (sem_clockwait(&identity->hashers, CLOCK_MONOTONIC, &until) != 0)
         if (errno != EINTR)
             return err_set(err, ERR_BUSY, "http.busy", ARG_END);
     return ERR_OK;

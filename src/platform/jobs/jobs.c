@@ -7,6 +7,7 @@
  *      \---lease runs out-/   (begun again while `tries` last, else failed)
  * Every change of a running job names the lease's owner, so a late worker changes nothing. */
 #include "platform/jobs/jobs.h"
+#include "base/cond.h"
 
 #include "base/json.h"
 #include "base/log.h"
@@ -18,7 +19,6 @@
 
 #include <assert.h>
 #include <stdio.h>
-#include <time.h>
 
 #define LEASE_MS 60000
 #define RENEW_MS 3000 /* how late a cancel from another node is heard */
@@ -48,25 +48,6 @@ static void *job_thread(void *arg);
 static void *timer_thread(void *arg);
 
 /* ---- the service ---- */
-
-static void cond_init(pthread_cond_t *cond)
-{
-    pthread_condattr_t attr;
-    (void)pthread_condattr_init(&attr);
-    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(cond, &attr);
-    (void)pthread_condattr_destroy(&attr);
-}
-
-static void cond_wait_ms(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t ms)
-{
-    struct timespec until;
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    const int64_t ns = until.tv_nsec + ms % 1000 * 1000000;
-    until.tv_sec += ms / 1000 + ns / 1000000000;
-    until.tv_nsec = ns % 1000000000;
-    (void)pthread_cond_timedwait(cond, lock, &until);
-}
 
 enum err_code jobs_new(struct store *store, struct ids *ids, struct bus *bus, struct str owner,
                        struct jobs **out_jobs, struct err *err)
@@ -487,7 +468,7 @@ static void end_job(struct job *job, enum err_code rc, const struct err *failure
             log_err(&err, "job.end", "job %lld: its end is not written yet", (long long)job->id);
         (void)pthread_mutex_lock(&jobs->lock);
         if (!jobs->stop)
-            cond_wait_ms(&jobs->timer_wake, &jobs->lock, 500);
+            (void)cond_wait_ms(&jobs->timer_wake, &jobs->lock, 500);
         else
             tries = END_TRIES; /* its lease runs out, or is freed at the next start */
         (void)pthread_mutex_unlock(&jobs->lock);
@@ -563,7 +544,7 @@ static void *job_thread(void *arg)
         const bool ran = job.arena && run_one(jobs, &job, &away);
         (void)pthread_mutex_lock(&jobs->lock);
         if (!ran && news == jobs->news && !jobs->stop)
-            cond_wait_ms(&jobs->wake, &jobs->lock, POLL_MS);
+            (void)cond_wait_ms(&jobs->wake, &jobs->lock, POLL_MS);
     }
     (void)pthread_mutex_unlock(&jobs->lock);
     buf_done(&job.result);
@@ -749,7 +730,7 @@ static void *timer_thread(void *arg)
         run_ticks(jobs);
         (void)pthread_mutex_lock(&jobs->lock);
         if (!jobs->stop)
-            cond_wait_ms(&jobs->timer_wake, &jobs->lock, 200);
+            (void)cond_wait_ms(&jobs->timer_wake, &jobs->lock, 200);
     }
     (void)pthread_mutex_unlock(&jobs->lock);
     return NULL;
