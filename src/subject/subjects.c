@@ -209,7 +209,7 @@ struct str subjects_org_path(struct subjects *subjects, int64_t org, struct aren
     if (entry->id == org)
         memcpy(read.path, entry->path, sizeof read.path);
     (void)pthread_mutex_unlock(&subjects->org_lock);
-    struct err err;
+    struct err err = { 0 };
     if (!fresh && !store_read(subjects->store, path_fn, &read, &err)) { /* away: the old one serves on */
         (void)pthread_mutex_lock(&subjects->org_lock);
         entry->id = org;
@@ -221,12 +221,35 @@ struct str subjects_org_path(struct subjects *subjects, int64_t org, struct aren
     return path.ptr ? path : STR("");
 }
 
+struct seeing {
+    struct entity_call call;
+    const int64_t *ids;
+    int count;
+    bool *out;
+};
+
+static enum err_code seen_fn(struct tx *tx, void *arg, struct err *err)
+{
+    const struct seeing *seeing = arg;
+    return subject_seen(&seeing->call, tx, seeing->ids, seeing->count, seeing->out, err);
+}
+
+enum err_code subjects_seen(struct subjects *subjects, const struct principal *who, struct arena *arena,
+                            const int64_t *ids, int count, bool *out, struct err *err)
+{
+    struct seeing seeing = { .call = { .entity = subjects->entity, .who = who, .arena = arena },
+                             .ids = ids,
+                             .count = count,
+                             .out = out };
+    return store_read(subjects->store, seen_fn, &seeing, err);
+}
+
 /* ---- loading ---- */
 
 static void load_one(void *arg, const struct subject_info *info)
 {
     struct subjects *subjects = arg;
-    struct err err;
+    struct err err = { 0 };
     if (!subjects->failed)
         subjects->failed = put(subjects, info, &err);
 }
@@ -331,7 +354,7 @@ static void on_news(void *arg, const struct bus_event *event)
     json_decref(json);
     if (!type || (!news.relation && type->kind != TYPE_SUBJECT))
         return;
-    struct err err;
+    struct err err = { 0 };
     const enum err_code rc = store_read(subjects->store, read_news, &news, &err);
     if (rc == ERR_NOT_FOUND && news.relation)
         graph_remove(subjects->graph, news.id);

@@ -14,6 +14,7 @@
 #define SUBJECT_NAME_MAX 200 /* code points; 800 bytes */
 
 struct subjects;
+struct principal;
 
 struct subject_info {
     int64_t id, org;
@@ -53,14 +54,19 @@ struct graph *subjects_graph(struct subjects *subjects);
 int64_t subjects_now(struct subjects *subjects);
 /* The path of an organisation ("/1/5/") in the arena; "" when there is none.  Kept for a minute. */
 struct str subjects_org_path(struct subjects *subjects, int64_t org, struct arena *arena);
+/* Which of them the asker may read, by the row scope of their types: out[count]. */
+MUST_CHECK enum err_code subjects_seen(struct subjects *subjects, const struct principal *who,
+                                       struct arena *arena, const int64_t *ids, int count, bool *out,
+                                       struct err *err);
 /* True when `subject` stands, directly or not, on `base`. */
 bool subjects_stands_on(struct subjects *subjects, int64_t subject, int64_t base, int64_t at_ms);
 
 /* GET core/subjects/{id}/graph?walk=around|impact|causes&depth=2
  *   {"start":ID,"nodes":[{"id","type","code","name","depth","state":"ok|problem|held"|null,"grade":n|null,
  *    "alarms":n,"more":n}],"edges":[{"id","from","to","kind"}],"cut":false,"hidden":n}
- *   more: neighbours past the depth; hidden: subjects that the asker may not see, shown as "***", without
- * state; held: alarms that wait behind a window or a parent; state is null while nobody knows GET
+ *   more: neighbours past the depth, 0 where something is hidden;
+ *   hidden: how many were left out because the asker may not see them, and with them what hangs on the start
+ * by them alone; held: alarms that wait behind a window or a parent; state is null while nobody knows GET
  * core/subjects/{id}        {"id","type","code","name","org"}   (404 out of scope) ctx of the routes is the
  * struct subjects. */
 extern const struct route SUBJECT_ROUTES[];

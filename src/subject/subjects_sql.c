@@ -1,5 +1,6 @@
 /* subjects_sql.c - see subjects_sql.h */
 #include "subject/subjects_sql.h"
+#include "platform/entity/sql.h"
 
 #include <stdio.h>
 
@@ -59,4 +60,39 @@ enum err_code org_path(struct tx *tx, int64_t org, char *out, size_t size, struc
         return err->code;
     put(out, size, row ? stmt_text(stmt, 0) : STR(""));
     return ERR_OK;
+}
+
+#define SEEN_AT_ONCE 200 /* ids of one statement */
+
+static enum err_code seen_some(const struct entity_call *call, struct tx *tx, const int64_t *ids, int count,
+                               bool *out, struct err *err)
+{
+    AUTO(sql_free_auto) struct sql *sql = sql_new();
+    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
+    if (!sql)
+        return err_nomem(err);
+    sql_add(sql, "SELECT s.id FROM ");
+    enum err_code rc = entity_common_sql(call, false, sql, err);
+    sql_add(sql, " s WHERE s.id IN (");
+    for (int i = 0; i < count; i++) {
+        sql_add(sql, i ? ", " : "");
+        sql_i64(sql, ids[i]);
+    }
+    sql_add(sql, ")");
+    if (!rc)
+        rc = sql_prepare(sql, tx, &stmt, err);
+    for (bool row = false; !rc && !(rc = stmt_step(stmt, &row, err)) && row;)
+        for (int i = 0; i < count; i++)
+            out[i] = out[i] || ids[i] == stmt_i64(stmt, 0);
+    return rc;
+}
+
+enum err_code subject_seen(const struct entity_call *call, struct tx *tx, const int64_t *ids, int count,
+                           bool *out, struct err *err)
+{
+    enum err_code rc = ERR_OK;
+    memset(out, 0, (size_t)count * sizeof *out);
+    for (int i = 0; !rc && i < count; i += SEEN_AT_ONCE)
+        rc = seen_some(call, tx, ids + i, count - i < SEEN_AT_ONCE ? count - i : SEEN_AT_ONCE, out + i, err);
+    return rc;
 }

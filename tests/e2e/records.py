@@ -113,8 +113,48 @@ def sealed(server, admin):
     check('the audit keeps the filter without the value', lines and all('1381' not in json.dumps(a) for a in audit), lines)
 
 
+def graph(server, admin):
+    """a1 runs on b1 (elsewhere), which runs on a2; a1 depends on a3: whose scope is A sees a1 and a3 alone."""
+    root = admin.get('core/orgs').json['items'][0]
+    org = {code: admin.post('core/orgs', {'code': code, 'name': code, 'parent': root['id']}).json['id'] for code in 'AB'}
+    site = {code: admin.post('ops/site', {'code': f'G-{code}', 'name': f'站点-{code}', 'org': org[code[0].upper()]}).json['id']
+            for code in ('a1', 'b1', 'a2', 'a3')}
+    for a, kind, b in (('a1', 'runs_on', 'b1'), ('b1', 'runs_on', 'a2'), ('a1', 'depends_on', 'a3')):
+        made = admin.post('core/relation', {'from': site[a], 'to': site[b], 'kind': kind})
+        check(f'{a} {kind} {b}', made.status == 201, made)
+    role = admin.post('core/roles', {'code': 'sites', 'name': '站点', 'permissions': ['ops.site.read', 'core.relation.read']}).json
+    whole = admin.get(f"core/subjects/{site['a1']}/graph?depth=3").json
+    until = time.time() + 30
+    while len(whole['nodes']) < 4 and time.time() < until:
+        time.sleep(0.1)
+        whole = admin.get(f"core/subjects/{site['a1']}/graph?depth=3").json
+    check('who may see all sees all', len(whole['nodes']) == 4 and len(whole['edges']) == 3 and whole['hidden'] == 0, whole)
+
+    def user(login, **scope):
+        made = admin.post('core/users', {'login': login, 'name': login, 'org': org['A']}).json
+        given = admin.put(f"core/users/{made['id']}/grants", {'items': [{'role': role['id'], **scope}]}, made['version'])
+        check(f'{login} has a scope', given.status == 200, given)
+        client = server.client()
+        client.login(login, made['password'])
+        client.change_password(made['password'], server.PASSWORD)
+        return client
+
+    ann = user('ann', org=org['A'])
+    for walk in ('around', 'causes'):
+        answer = ann.get(f"core/subjects/{site['a1']}/graph?depth=3&walk={walk}")
+        got = answer.json
+        check(f'{walk}: only what is in scope, and what hangs on it',
+              {n['id'] for n in got['nodes']} == {site['a1'], site['a3']} and len(got['edges']) == 1 and
+              all(n['more'] == 0 for n in got['nodes']), got)
+        check(f'{walk}: nothing tells of the other', site['b1'] not in answer.body.decode() and
+              'b1' not in answer.body.decode() and site['a2'] not in answer.body.decode() and got['hidden'] == 1, answer)
+    for path in ('', '/graph'):
+        check(f'a subject out of scope is as if absent{path}', ann.get(f"core/subjects/{site['b1']}{path}").status == 404)
+
+
 with Server() as server:
     admin = server.login_first()
+    graph(server, admin)
     sealed(server, admin)
     facts(server, admin)
     imports(server, admin)
