@@ -14,11 +14,28 @@ export const PASSWORD = 'Correct-Horse-9'
 let passed = 0
 let failed = 0
 
-export function check(claim, holds, shown) {
+function say(claim, holds, shown) {
   if (holds) passed++
   else failed++
   console.log((holds ? 'ok      ' : 'FAILED  ') + claim + (holds || shown === undefined ? '' : `\n        ${typeof shown === 'string' ? shown : JSON.stringify(shown)}`))
   return !!holds
+}
+
+/* A claim that holds, or a function that says so within a minute: pages fill in their own time. */
+export function check(claim, holds, shown) {
+  if (typeof holds !== 'function') return say(claim, holds, shown)
+  return (async () => {
+    let fault
+    const held = await until(async () => {
+      try {
+        return await holds()
+      } catch (error) {
+        fault = String(error)
+        return false
+      }
+    }, 60_000)
+    return say(claim, held, held ? undefined : ((await Promise.resolve(typeof shown === 'function' ? shown() : shown).catch(String)) ?? fault))
+  })()
 }
 
 export function done() {
@@ -27,7 +44,7 @@ export function done() {
 }
 
 /* Polls until fn() is true; answers the last value. */
-export async function until(fn, ms = 10_000) {
+export async function until(fn, ms = 60_000) {
   const end = Date.now() + ms
   for (;;) {
     const value = await fn()
@@ -58,7 +75,7 @@ export class Server {
         if (/^ready$/m.test(out)) resolve()
       })
       self.child.on('exit', (code) => reject(new Error(`serve ended with ${code}: ${out} ${self.log.slice(-2000)}`)))
-      setTimeout(() => reject(new Error('serve is not ready after 60 s: ' + out)), 60_000).unref()
+      setTimeout(() => reject(new Error('serve is not ready after 180 s: ' + out)), 180_000).unref()
     })
     self.url = /^address (\S+)$/m.exec(out)[1].replace(/\/$/, '')
     const first = /^first password (\S+) (\S+)$/m.exec(out)
@@ -69,7 +86,7 @@ export class Server {
   async stop() {
     const gone = new Promise((resolve) => this.child.on('exit', resolve))
     this.child.kill('SIGTERM')
-    const code = await Promise.race([gone, new Promise((resolve) => setTimeout(() => resolve('still there'), 15_000))])
+    const code = await Promise.race([gone, new Promise((resolve) => setTimeout(() => resolve('still there'), 60_000).unref())])
     if (code === 'still there') this.child.kill('SIGKILL')
     rmSync(this.dir, { recursive: true, force: true })
     return code
@@ -118,16 +135,62 @@ export async function open(browser, server, options = {}) {
   page.on('request', (request) => {
     if (!request.url().startsWith(server.url) && !/^(data|blob):/.test(request.url())) seen.strangers.push(request.url())
   })
-  page.setDefaultTimeout(20_000)
+  page.setDefaultTimeout(60_000)
   return { context, page, seen }
 }
 
-export async function login(page, server, user = 'admin', password = PASSWORD) {
+/* Name and password at the login page; what comes then is the caller's affair. */
+export async function enter(page, server, user, password) {
   await page.goto(server.url + '/login')
   await page.fill('#user', user)
   await page.fill('#password', password)
   await page.press('#password', 'Enter')
+}
+
+export async function login(page, server, user = 'admin', password = PASSWORD) {
+  await enter(page, server, user, password)
   await page.waitForSelector('.shell h1')
+}
+
+/* What most tests do with a page. */
+export function hands(page, server) {
+  return {
+    text: (selector) => page.textContent(selector),
+    go: async (path) => {
+      await page.goto(server.url + path)
+      await page.waitForSelector('h1')
+    },
+    /* chooses from a list of choices by keyboard and mouse */
+    pick: async (id, label) => {
+      await page.focus(`#${id}`)
+      await page.keyboard.press('Enter')
+      const choice = page.locator('.el-select-dropdown__item:visible').filter({ hasText: label }).first()
+      await choice.click()
+      await choice.waitFor({ state: 'hidden' })
+    },
+  }
+}
+
+/* A step's box: claims the task when that is asked for, and waits until its form is whole. */
+export async function take(box) {
+  const claim = box.locator('.claim .btn')
+  await claim.or(box.locator('form')).first().waitFor()
+  if (await claim.count()) await claim.first().click()
+  await box.locator('xpath=self::*[not(@aria-busy="true")]').locator('form .acts .btn.primary').waitFor()
+}
+
+/* Opens every path and notes those that are wider than the screen; `look` may add faults of its own. */
+export async function tooWide(page, server, paths, look = async () => []) {
+  const faults = []
+  for (const path of paths) {
+    await page.goto(server.url + path)
+    await page.waitForSelector('h1')
+    await page.waitForLoadState('networkidle', { timeout: 20_000 }).catch(() => {})
+    const [has, may] = await page.evaluate(() => [document.documentElement.scrollWidth, document.documentElement.clientWidth])
+    if (has > may) faults.push(`${path}: ${has} of ${may}`)
+    faults.push(...(await look(path)))
+  }
+  return faults
 }
 
 /* Changes the one-time password by the interface, for tests that are about something else. */

@@ -1,7 +1,7 @@
 // One turn of the loop in the browser: a site goes down, the alarm comes by itself, the ticket is worked to
 // its end, and its deadlines are explained.
 import { createServer } from 'node:http'
-import { Server, check, done, launch, login, open, settle, until } from './harness.mjs'
+import { Server, check, done, launch, login, open, settle, take, until } from './harness.mjs'
 
 const server = await Server.start('--demo')
 const admin = await settle(server)
@@ -19,17 +19,17 @@ try {
   /* ---- the check is made in the browser ---- */
   await page.goto(`${server.url}/r/ops/check/new?subject=${system.id}&service=${service.id}&interval_s=5&timeout_s=2`)
   await page.waitForSelector('#f-url')
-  check('the form of a check asks for an address, not for a port', (await page.locator('#f-port').count()) === 0)
+  await check('the form of a check asks for an address, not for a port', async () => (await page.locator('#f-port').count()) === 0)
   await page.fill('#f-name', '演示首页')
   await page.fill('#f-url', `http://127.0.0.1:${port}/`)
   await page.press('#f-url', 'Control+Enter')
   await page.waitForURL(/\/r\/ops\/check\/\d+$/)
   const checkId = page.url().split('/').pop()
   const state = async () => (await admin.call('GET', `core/checks/${checkId}/state`)).json.nodes?.[0]
-  check('it is probed', await until(async () => (await state())?.up === true, 20_000))
+  await check('it is probed', async () => (await state())?.up === true)
   await page.reload()
   await page.waitForSelector('.strip')
-  check('its page says that it is up, with a strip and the phases', /正常/.test(await page.textContent('.section-head')) && (await page.locator('.phases').count()) === 1)
+  await check('its page says that it is up, with a strip and the phases', async () => /正常/.test(await page.textContent('.section-head')) && (await page.locator('.phases').count()) === 1)
 
   /* ---- down ---- */
   await page.goto(server.url + '/alarms')
@@ -38,26 +38,26 @@ try {
   site.closeAllConnections()
   await new Promise((resolve) => site.close(resolve))
   await page.waitForSelector('table.alarms tbody tr', { timeout: 20_000 })
-  check('the alarm comes by itself, without a reload', /演示首页/.test(await page.textContent('table.alarms tbody')), await page.textContent('table.alarms tbody'))
-  check('the top bar counts it', await until(async () => (await page.locator('.count b.bad').count()) === 1))
+  await check('the alarm comes by itself, without a reload', async () => /演示首页/.test(await page.textContent('table.alarms tbody')), () => page.textContent('table.alarms tbody'))
+  await check('the top bar counts it', async () => (await page.locator('.count b.bad').count()) === 1)
   await page.keyboard.press('j')
   await page.keyboard.press('a')
   await page.waitForSelector('#ask-remark')
   await page.fill('#ask-remark', '已在处理')
   await page.click('.el-dialog button.primary')
-  check('a acknowledges, and says who has it', await until(async () => /已确认/.test(await page.textContent('table.alarms tbody')) && /系统管理员/.test(await page.textContent('table.alarms tbody'))))
+  await check('a acknowledges, and says who has it', async () => /已确认/.test(await page.textContent('table.alarms tbody')) && /系统管理员/.test(await page.textContent('table.alarms tbody')))
   await page.click('table.alarms tbody a.plain >> nth=0')
   await page.waitForURL(/\/alarms\/\d+/)
   await page.waitForSelector('.timeline')
-  check('the alarm tells its story with the remark', /已在处理/.test(await page.textContent('.timeline')), await page.textContent('.timeline'))
+  await check('the alarm tells its story with the remark', async () => /已在处理/.test(await page.textContent('.timeline')), () => page.textContent('.timeline'))
 
   /* ---- the ticket ---- */
-  check('a ticket was opened', await until(async () => (await admin.call('GET', 'ops/ticket')).json.items.length === 1))
+  await check('a ticket was opened', async () => (await admin.call('GET', 'ops/ticket')).json.items.length === 1)
   const ticket = (await admin.call('GET', 'ops/ticket')).json.items[0]
   await page.goto(`${server.url}/r/ops/ticket/${ticket.id}`)
   await page.waitForSelector('.task-box form')
-  check('it shows its clocks and the picture of its flow', (await page.locator('.clocks li').count()) >= 2 && (await page.locator('svg.flow .node.here').count()) === 1)
-  check('and where it is', /待受理/.test(await page.textContent('.page-head')))
+  await check('it shows its clocks and the picture of its flow', async () => (await page.locator('.clocks li').count()) >= 2 && (await page.locator('svg.flow .node.here').count()) === 1)
+  await check('and where it is', async () => /待受理/.test(await page.textContent('.page-head')))
 
   const fill = async (values) => {
     for (const [name, value] of Object.entries(values)) if (await page.locator(`#t-${name}`).count()) await page.fill(`#t-${name}`, value)
@@ -72,10 +72,9 @@ try {
   }
   const steps = []
   for (let i = 0; i < 8 && (await admin.call('GET', `ops/ticket/${ticket.id}`)).json.closed_at === null; i++) {
-    await page.waitForSelector('.task-box form .acts button.primary')
+    await take(page.locator('.task-box').first())
     const step = (await page.textContent('.task-box strong')).trim()
     steps.push(step)
-    await page.waitForTimeout(300)
     await fill({ opinion: '已办', handler_note: '请尽快', cause: '服务进程退出', solution: '重启并加监控', confirm_note: '已恢复', close_note: '归档', description: '首页打不开' })
     await selects()
     await page.click('.task-box form .acts button.primary')
@@ -93,18 +92,18 @@ try {
   check(`worked to its end in the browser: ${steps.join(' → ')}`, closed.closed_at !== null && closed.state === 'closed', closed.state)
   await page.reload()
   await page.waitForSelector('.timeline')
-  check('its time line names each step', (await page.locator('.timeline li').count()) >= steps.length + 1)
+  await check('its time line names each step', async () => (await page.locator('.timeline li').count()) >= steps.length + 1)
 
   /* ---- why ---- */
   await page.goto(`${server.url}/cases/${ticket.id}/why`)
   await page.waitForSelector('.axis button.lane')
-  check('why each deadline: lanes, pieces and rules in words', (await page.locator('.axis .track b').count()) >= 2 && (await page.locator('.rules li').count()) >= 3)
+  await check('why each deadline: lanes, pieces and rules in words', async () => (await page.locator('.axis .track b').count()) >= 2 && (await page.locator('.rules li').count()) >= 3)
 
   /* ---- up again ---- */
   site = createServer((request, response) => response.end('all is well'))
   await new Promise((resolve) => site.listen(port, '127.0.0.1', resolve))
   await page.goto(server.url + '/alarms')
-  check('when the site is back, the alarm clears by itself', await until(async () => (await page.locator('main').getByText('演示首页').count()) === 0 && (await page.locator('main').innerText()).length > 0, 25_000))
+  await check('when the site is back, the alarm clears by itself', async () => (await page.locator('main').getByText('演示首页').count()) === 0 && (await page.locator('main').innerText()).length > 0)
   check('no script error', !seen.errors.length, seen.errors)
   check('no request to any other host', !seen.strangers.length, seen.strangers)
 } catch (error) {
