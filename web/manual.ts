@@ -1,4 +1,5 @@
-/* `virtual:manual`: the users' manual (docs/manual/*.md) as HTML by name, so that the product itself serves it.
+/* `virtual:manual`: the users' manual (docs/manual/*.md, in English docs/manual/en) as HTML by language and name, so
+ * that the product itself serves it.
  * Only what the manual uses is understood: headings, paragraphs, lists, tables, pictures, links, code, bold. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -47,6 +48,8 @@ export function html(markdown: string, picture: (file: string) => string): strin
   return out.join('\n')
 }
 
+const FOLDERS = { 'zh-CN': '.', en: 'en' }
+
 export function manual(folder: string): Plugin {
   return {
     name: 'manual',
@@ -54,18 +57,19 @@ export function manual(folder: string): Plugin {
     load(id) {
       if (id !== '\0virtual:manual') return
       const pictures: string[] = []
-      const pages: Record<string, string> = {}
-      for (const file of readdirSync(folder).filter((name) => name.endsWith('.md'))) {
-        this.addWatchFile(join(folder, file))
-        pages[file === 'README.md' ? 'index' : file.slice(0, -3)] = html(readFileSync(join(folder, file), 'utf8'), (name) => {
-          const path = join(folder, name)
+      const pages: Record<string, Record<string, string>> = {}
+      const files = Object.entries(FOLDERS).flatMap(([lang, of]) => readdirSync(join(folder, of)).filter((name) => name.endsWith('.md')).map((file) => ({ lang, at: join(folder, of), file })))
+      for (const { lang, at, file } of files) {
+        this.addWatchFile(join(at, file))
+        ;(pages[lang] ??= {})[file === 'README.md' ? 'index' : file.slice(0, -3)] = html(readFileSync(join(at, file), 'utf8'), (name) => {
+          const path = join(at, name)
           if (!existsSync(path)) this.error(`${file}: there is no ${name}`)
           if (!pictures.includes(path)) pictures.push(path)
           return `[[${pictures.indexOf(path)}]]`
         })
       }
       const imports = pictures.map((path, n) => `import p${n} from ${JSON.stringify(path + '?url')}`).join('\n')
-      return `${imports}\nconst pictures = [${pictures.map((_, n) => `p${n}`).join(', ')}]\nconst pages = ${JSON.stringify(pages)}\nfor (const name in pages) pages[name] = pages[name].replace(/\\[\\[(\\d+)\\]\\]/g, (_, n) => pictures[n])\nexport default pages`
+      return `${imports}\nconst pictures = [${pictures.map((_, n) => `p${n}`).join(', ')}]\nconst pages = ${JSON.stringify(pages)}\nfor (const of of Object.values(pages)) for (const name in of) of[name] = of[name].replace(/\\[\\[(\\d+)\\]\\]/g, (_, n) => pictures[n])\nexport default pages`
     },
   }
 }

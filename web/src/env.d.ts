@@ -13,6 +13,6 @@ declare module 'element-plus/es/locale/lang/*' {
 }
 
 declare module 'virtual:manual' {
-  const pages: Record<string, string>
+  const pages: Record<import('./core/words').Lang, Record<string, string>>
   export default pages
 }

@@ -214,6 +214,13 @@ try {
   await english.page.press('#password', 'Enter')
   await english.page.waitForSelector('.shell .nav a')
   check('English chosen before the login holds for the server too', await until(async () => (await english.page.textContent('.nav')).includes('Maintenance window')), await english.page.textContent('.nav'))
+  const roles = []
+  for (const name of ['', 'duty', 'handler', 'inspector', 'manager', 'data', 'leader', 'admin', 'rules']) {
+    await english.page.goto(`${server.url}/help/${name}`)
+    const text = await english.page.textContent('.manual')
+    if (/[\u4e00-\u9fff]/.test(text) || text.length < 600) roles.push(`${name}: ${text.slice(0, 80)}`)
+  }
+  check('and the manual, whole, for each role', !roles.length, roles)
   await english.context.close()
   await admin.call('PATCH', 'core/session', { lang: 'zh-CN' })
 
