@@ -127,6 +127,8 @@ enum err_code entity_start(struct app *app, struct err *err)
         rc = entity_tables(app->entity, true, &findings, err);
     if (!rc)
         rc = entity_load_data(app->entity, app->demo, &findings, err);
+    if (!rc && app->http)
+        rc = entity_tidy_start(app->entity, err);
     if (rc) {
         log_findings(&findings, "entity.finding");
         return rc;

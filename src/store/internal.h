@@ -53,6 +53,7 @@ struct conn {
     int cached, busy;                              /* statements idle, and in somebody's hands */
     struct before_commit before[STORE_BEFORE_MAX]; /* what waits for the end of the tx, or of its group */
     int before_count;
+    int64_t good_from; /* no work of a tx of this connection with an older tx_serial() surely stands */
 };
 
 /* The common head of a backend's statement. */
@@ -133,6 +134,8 @@ void tx_restart(struct tx *tx);
 enum err_code tx_outcome(struct tx *tx, enum err_code rc, struct err *err);
 /* What waits for the end of the function, or of the group that it runs in. */
 enum err_code tx_run_before(struct tx *tx, struct err *err);
+/* Something that was done on the connection was undone: see tx_still_holds(). */
+void conn_undone(struct conn *conn);
 /* Destroys all cached statements of a connection. */
 void conn_clear_cache(struct conn *conn);
 /* Replaces the {tokens}; the answer is `sql` itself or stands in `buf`. */

@@ -87,8 +87,10 @@ static void roll_back(struct pconn *conn)
     struct err ignored;
     (void)!pconn_settle(conn, clock_mono(&CLOCK_SYSTEM) + GRACE_MS, &ignored);
     conn->late.code = ERR_OK;
-    if (!conn->lost && PQtransactionStatus(conn->pg) != PQTRANS_IDLE &&
-        pconn_simple(conn, "ROLLBACK", clock_mono(&CLOCK_SYSTEM) + GRACE_MS, NULL, &ignored))
+    if (conn->lost || PQtransactionStatus(conn->pg) == PQTRANS_IDLE)
+        return;
+    conn_undone(&conn->head);
+    if (pconn_simple(conn, "ROLLBACK", clock_mono(&CLOCK_SYSTEM) + GRACE_MS, NULL, &ignored))
         conn->lost = true;
 }
 

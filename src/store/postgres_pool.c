@@ -48,6 +48,7 @@ static enum err_code conn_open(struct store *store, bool write, int64_t deadline
         return err_nomem(err);
     conn->head.store = store;
     conn->head.slot = -1;
+    conn_undone(&conn->head);
     conn->write = write;
     const char *names[] = { "dbname",           "fallback_application_name", "client_encoding",
                             "tcp_user_timeout", "keepalives_idle",           NULL };
@@ -74,9 +75,10 @@ static enum err_code conn_open(struct store *store, bool write, int64_t deadline
     if (!rc && !write)
         rc = pconn_simple(conn, "SET plan_cache_mode=force_custom_plan", until, NULL, err);
     /* a table that is read whole in a SERIALIZABLE write conflicts with every other that writes to it, and
-     * small ones (heads of audit chains) would be */
+     * small ones (heads of audit chains) would be; a writer that merges the pending entries of a GIN does it
+     * in portions of work_mem, and larger ones cost half */
     if (!rc && write)
-        rc = pconn_simple(conn, "SET enable_seqscan=off", until, NULL, err);
+        rc = pconn_simple(conn, "SET enable_seqscan=off;SET work_mem='64MB'", until, NULL, err);
     if (!rc && write) {
         int64_t random;
         rc = random_bytes(&random, sizeof random, err);

@@ -174,7 +174,7 @@ void pconn_pipeline_end(struct pconn *conn, int64_t until_ms, PGresult **own)
         }
         if (!pconn_is_good(result) && !conn->late.code)
             (void)pconn_error(conn, result, &conn->late);
-        else if (conn->wants[i] && !conn->late.code && PQntuples(result) == 0)
+        else if (conn->wants[i] && !conn->late.code && strcmp(PQcmdTuples(result), "0") == 0)
             (void)err_set(&conn->late, ERR_NOT_FOUND, "store.no_row", ARG_END);
         PQclear(result);
     }

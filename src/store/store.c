@@ -312,6 +312,18 @@ int64_t tx_serial(const struct tx *tx)
     return tx->serial;
 }
 
+bool tx_still_holds(const struct tx *tx, int64_t serial)
+{
+    if (serial == tx->serial)
+        return true;
+    return tx->store->backend == STORE_POSTGRES && serial >= tx->conn->good_from;
+}
+
+void conn_undone(struct conn *conn)
+{
+    conn->good_from = ++conn->store->serials;
+}
+
 int tx_writer_slot(const struct tx *tx)
 {
     return tx->write ? tx->conn->slot : -1;
@@ -361,6 +373,7 @@ enum err_code tx_nested(struct tx *tx, store_fn fn, void *arg, struct err *err)
             *err = tx->failure;
         }
         if (rc) {
+            conn_undone(tx->conn);
             tx->serial = ++tx->store->serials;
             *after_last = NULL;
             tx->after_last = after_last;
@@ -616,7 +629,7 @@ enum err_code stmt_post_found(struct stmt *stmt, struct err *err)
     if (ops_of(stmt)->post)
         return post(stmt, true, err);
     const enum err_code rc = stmt_step(stmt, &row, err);
-    if (rc || row)
+    if (rc || row || ops_of(stmt)->changes(stmt) > 0)
         return rc;
     return tx_fail(stmt->tx, (err_set(err, ERR_NOT_FOUND, "store.no_row", ARG_END), err));
 }

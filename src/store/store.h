@@ -117,7 +117,8 @@ MUST_CHECK enum err_code stmt_run(struct stmt *stmt, int64_t *out_changes, struc
  * or the commit, so it costs no round trip; when it fails the tx has failed, and the next call that needs an
  * answer says so: not for what a caller wants to explain. */
 MUST_CHECK enum err_code stmt_post(struct stmt *stmt, struct err *err);
-/* The same for a query that has to find a row; when it finds none the tx has failed, with ERR_NOT_FOUND. */
+/* The same for what has to find or to change a row; when it does not the tx has failed, with ERR_NOT_FOUND.
+ */
 MUST_CHECK enum err_code stmt_post_found(struct stmt *stmt, struct err *err);
 /* True: a statement that fails costs nothing but time, as the function will run once more, and then this is
  * false.  So what a caller would want to explain may be posted meanwhile.  Only in store_write_shared(). */
@@ -175,6 +176,9 @@ MUST_CHECK enum err_code tx_before_commit(struct tx *tx, store_fn fn, void *arg,
 /* A number that no other transaction of the store has, nor this one after anything in it was undone: what was
  * read from rows that only this writer's slot changes still holds while it is the same. */
 int64_t tx_serial(const struct tx *tx);
+/* The same over transactions, where the backend can tell (PostgreSQL): the one of that number was committed
+ * on the connection of this tx, or is this tx, and nothing was undone on it since. */
+bool tx_still_holds(const struct tx *tx, int64_t serial);
 
 /* Which writer this is, 0 .. writers-1: the slot of its audit chain.  -1 in a read. */
 int tx_writer_slot(const struct tx *tx);

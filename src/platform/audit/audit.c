@@ -15,11 +15,12 @@ struct read_node {
     struct read_node *next;
 };
 
-/* Where the chain of a writer stands within the tx that has that serial; only that tx's thread looks here. */
+/* Where the chain of a writer stands since the tx that has that serial; only the thread that has the writer's
+ * connection looks here. */
 struct head {
-    int64_t tx_serial, chain, seq;
+    int64_t tx_serial, chain, seq, stored_seq;
     bool waits; /* to be written back */
-    char hash[DIGEST_HEX_SIZE];
+    char hash[DIGEST_HEX_SIZE], stored_hash[DIGEST_HEX_SIZE];
 };
 
 struct audit {
@@ -71,19 +72,27 @@ static enum err_code head_put(struct tx *tx, void *arg, struct err *err)
     stmt_bind_i64(stmt, 1, head->chain);
     stmt_bind_i64(stmt, 2, head->seq);
     stmt_bind_text(stmt, 3, str_from(head->hash));
-    return stmt_post(stmt, err);
+    stmt_bind_i64(stmt, 4, head->stored_seq);
+    stmt_bind_text(stmt, 5, str_from(head->stored_hash));
+    const enum err_code rc = stmt_post_found(stmt, err); /* bound texts are borrowed until then */
+    head->stored_seq = head->seq;
+    memcpy(head->stored_hash, head->hash, sizeof head->hash);
+    return rc;
 }
 
-/* The head of the chain, read once in a tx: seq 0 and "" when there is no line yet.  It is written back once
- * at the end of the tx: a row written for each line would leave a version of itself for each. */
+/* The head of the chain: seq 0 and "" when there is no line yet.  It is written back once at the end of the
+ * tx: a row written for each line would leave a version of itself for each.  It is read anew only when it may
+ * have changed: on PostgreSQL a row that all writers read and write makes them fail each other. */
 static enum err_code head_get(struct audit *audit, struct tx *tx, struct head **out, struct err *err)
 {
     struct head *head = &audit->heads[tx_writer_slot(tx)];
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
     bool row = false;
     *out = head;
-    if (head->tx_serial == tx_serial(tx))
+    if (head->tx_serial && tx_still_holds(tx, head->tx_serial)) {
+        head->tx_serial = tx_serial(tx);
         return ERR_OK;
+    }
     const int64_t chain = (int64_t)audit->node * SLOTS_MAX + tx_writer_slot(tx);
     *head = (struct head) { .chain = chain };
     if (tx_prepare(tx, SQL_HEAD_GET, &stmt, err))
@@ -94,6 +103,8 @@ static enum err_code head_get(struct audit *audit, struct tx *tx, struct head **
     head->seq = row ? stmt_i64(stmt, 0) : 0;
     (void)snprintf(head->hash, sizeof head->hash, "%.*s", row ? (int)stmt_text(stmt, 1).len : 0,
                    row ? stmt_text(stmt, 1).ptr : "");
+    head->stored_seq = head->seq;
+    memcpy(head->stored_hash, head->hash, sizeof head->hash);
     head->tx_serial = tx_serial(tx);
     return ERR_OK;
 }

@@ -7,10 +7,12 @@
     "before, after, detail"
 
 #define SQL_HEAD_GET "SELECT seq, hash FROM audit_head WHERE chain = ?1 {for_update}"
+/* Only over the head that the lines were chained to. */
 #define SQL_HEAD_PUT                                                                                         \
     "INSERT INTO audit_head (chain, seq, hash, start_seq, start_hash, start_seal) VALUES (?1, ?2, ?3, 0, "   \
     "'', '') "                                                                                               \
-    "ON CONFLICT (chain) DO UPDATE SET seq = excluded.seq, hash = excluded.hash"
+    "ON CONFLICT (chain) DO UPDATE SET seq = excluded.seq, hash = excluded.hash"                             \
+    " WHERE audit_head.seq = ?4 AND audit_head.hash = ?5"
 /* The table's name is the month's, from tx_period(). */
 #define SQL_LINE_ADD                                                                                         \
     "INSERT INTO %s (" AUDIT_FIELDS ", hash) VALUES "                                                        \

@@ -46,6 +46,7 @@ void entity_free(struct entity *entity)
 {
     if (!entity)
         return;
+    text_tidy_free(entity);
     types_free(entity->types);
     arena_free(entity->arena);
     mem_free(entity);

@@ -96,6 +96,13 @@ struct entity_call {
     struct bulk *bulk;               /* of an import; NULL for everybody else */
 };
 
+/* PostgreSQL: from now on the pending entries of the search indexes are merged beside the writers, by a
+ * thread that ends with entity_free().  Nothing to do on SQLite.  ERR_NOMEM and those of the store. */
+MUST_CHECK enum err_code entity_tidy_start(struct entity *entity, struct err *err);
+/* Before a transaction that makes or changes records of that type: waits, at most until the thread's
+ * deadline, while far too much is still to be merged. */
+void entity_wait_room(struct entity *entity, const struct entity_type *type);
+
 /* Creates a record within `tx`.  `fields` is borrowed.
  * ERR_OK         *out_id is set.
  * ERR_INVALID    a field is wrong; err->at.pointer names it.     ERR_CONFLICT  breaks a unique key.

@@ -3,6 +3,8 @@
 #include "platform/entity/gram.h"
 #include "platform/entity/sites_test.h"
 
+#include <unistd.h>
+
 /* The codes of all pages, joined, of those records that `passes` (NULL: every one) lets pass; how many. */
 static int walk(struct rig *f, const struct principal *who, struct entity_list what,
                 bool (*passes)(const void *ctx, const json_t *record), const void *ctx, struct buf *out)
@@ -310,4 +312,48 @@ static void test_ways(void **state)
     rig_end(&f);
 }
 
-TEST_MAIN(TEST(test_pages), TEST(test_search), TEST(test_ways))
+/* ---- the pending entries of a search index ---- */
+
+static int64_t pending_pages(struct store *store)
+{
+    return teststore_number(
+        store, "SELECT n_pending_pages FROM gin_metapage_info(get_raw_page('p_site_text_gin', 0))");
+}
+
+/* Until then nobody empties the list of a few rows; a thread does, and nothing of it is lost. */
+static void test_tidy(void **state)
+{
+    (void)state;
+    struct rig f = { 0 };
+    struct err err = { 0 };
+    begin(&f);
+    const bool postgres = teststore_is_postgres();
+    if (postgres) {
+        teststore_exec(f.store, "CREATE EXTENSION IF NOT EXISTS pageinspect");
+        teststore_exec(f.store, "ALTER INDEX p_site_text_gin SET (gin_pending_list_limit = 1024)");
+    }
+    for (int i = 0; i < 20; i++)
+        rig_add(&f, NULL, "p.site", "{\"code\":\"t%02d\",\"name\":\"\xe7\xbd\x91\xe7\xbb\x9c%d\"}", i, i);
+    test_ok(!postgres || pending_pages(f.store) > 0, "rows wait in the list");
+    teststore_ok(entity_tidy_start(f.entity, &err), &err, "start");
+    entity_wait_room(f.entity, entity_type_find(f.entity, "p.site")); /* there is room */
+    rig_add(&f, NULL, "p.site", "{\"code\":\"last\",\"name\":\"\xe7\xbd\x91\xe7\xbb\x9c\"}");
+    const int64_t until = clock_mono(&CLOCK_SYSTEM) + 60000;
+    while (postgres && pending_pages(f.store) > 0) {
+        test_ok(clock_mono(&CLOCK_SYSTEM) < until, "the list is emptied");
+        (void)usleep(50000);
+    }
+    test_ok(!postgres ||
+                teststore_number(f.store, "SELECT count(*) FROM pg_class WHERE"
+                                          " oid = CAST('p_site_text_gin' AS regclass)"
+                                          " AND 'gin_pending_list_limit=8192' = ANY (reloptions)") == 1,
+            "an older index gets the limit of today");
+    json_t *page =
+        rig_list(&f, NULL, "p.site",
+                 (struct entity_list) { .text = STR("\xe7\xbd\x91\xe7\xbb\x9c"), .limit = 50 }, &err);
+    test_ok(json_array_size(json_object_get(page, "items")) == 21, "all are found");
+    json_decref(page);
+    rig_end(&f);
+}
+
+TEST_MAIN(TEST(test_pages), TEST(test_search), TEST(test_ways), TEST(test_tidy))

@@ -244,6 +244,14 @@ static enum err_code audit(struct write *w, const char *action, bool before, boo
     return rc;
 }
 
+static enum err_code index_text(struct write *w, const struct value *before, struct err *err)
+{
+    const enum err_code rc = text_put(w->tx, w->type, w->id, before, w->after, err);
+    if (!rc)
+        text_tidy_note(w->call->entity->tidy, w->type, w->after);
+    return rc;
+}
+
 static enum err_code create(struct write *w, const json_t *fields, struct err *err)
 {
     const struct entity_call *call = w->call;
@@ -267,7 +275,7 @@ static enum err_code create(struct write *w, const json_t *fields, struct err *e
     if (!rc)
         rc = common_put(w->tx, w->type, w->id, w->after, err);
     if (!rc)
-        rc = text_put(w->tx, w->type, w->id, NULL, w->after, err);
+        rc = index_text(w, NULL, err);
     if (!rc)
         rc = values_must_reach(w, "create", err);
     if (!rc)
@@ -480,7 +488,7 @@ static enum err_code update(struct write *w, int64_t version, const json_t *patc
     if (!rc)
         rc = common_put(w->tx, w->type, w->id, w->after, err);
     if (!rc)
-        rc = text_put(w->tx, w->type, w->id, w->before, w->after, err);
+        rc = index_text(w, w->before, err);
     if (!rc)
         rc = write_history(w, "update", next, false, err);
     if (!rc)

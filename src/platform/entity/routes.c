@@ -279,6 +279,8 @@ static enum err_code run(struct request *req, struct work *work, store_fn fn, bo
     struct buf out;
     buf_init(&out, LIST_REPLY_MAX);
     work->out = &out;
+    if (write)
+        entity_wait_room(routes->entity, work->type);
     enum err_code rc =
         write ? store_write_shared(routes->store, fn, work, err) : store_read(routes->store, fn, work, err);
     if (!rc && work->later)

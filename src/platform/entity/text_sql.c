@@ -4,8 +4,8 @@
  *               over it: grams, and the organisation as a token of a second column.  Such a table can only
  *               forget a row when told its old text, which the record before the change gives.
  *   PostgreSQL  T_text holds the normal form and its grams as a tsvector without positions, with a GIN.  Its
- *               list of pending entries makes a new row cost a third, and is short, so that neither the
- * search that reads it nor the writer that empties it waits; usual rows lie in the table uncompressed. */
+ *               list of pending entries makes a new row cost a third (text_tidy_sql.c empties it); usual rows
+ *               lie in the table uncompressed. */
 #include "platform/entity/gram.h"
 #include "platform/entity/internal.h"
 
@@ -19,7 +19,7 @@ static const char *const SQL_CREATE[STORE_BACKEND__COUNT] = {
     [STORE_POSTGRES] = "CREATE TABLE \"$T_text\" (id BIGINT PRIMARY KEY, normal TEXT COLLATE \"C\" NOT NULL,"
                        " grams TSVECTOR NOT NULL) WITH (toast_tuple_target = 8160);"
                        "CREATE INDEX \"$T_text_gin\" ON \"$T_text\" USING GIN (grams)"
-                       " WITH (fastupdate = on, gin_pending_list_limit = 1024);",
+                       " WITH (fastupdate = on, gin_pending_list_limit = 8192);",
 };
 static const char *const SQL_DROP[STORE_BACKEND__COUNT] = {
     [STORE_SQLITE] = "DROP TABLE \"$T_fts\"; DROP TABLE \"$T_doc\";",
