@@ -293,7 +293,8 @@ static void add_hints(struct exchange *x, const struct err *err, int status)
 
 void exchange_fail(struct exchange *x, const struct err *err)
 {
-    static const struct str FALLBACK = { "{\"type\":\"urn:bihuan:problem:no_memory\",\"status\":503}", 54 };
+    const struct str fallback =
+        STR("{\"type\":\"urn:bihuan:problem:no_memory\",\"title\":\"no memory\",\"status\":503}");
     struct request *req = &x->req;
     const struct words *words = req->server->config.words;
     const int status = status_of(x, err);
@@ -303,9 +304,10 @@ void exchange_fail(struct exchange *x, const struct err *err)
     /* Replies of handlers may carry a cookie to clear; a failure keeps no half-made headers. */
     x->reply = (struct reply) { .arena = req->arena, .status = status, .fd = -1 };
     const struct findings *findings = req->findings && req->findings->count ? req->findings : NULL;
-    const struct str title_key = arena_printf(req->arena, "problem.%s", err_name(err->code));
+    char title_key[64];
+    (void)snprintf(title_key, sizeof title_key, "problem.%s", err_name(err->code));
     const struct str detail = err_text(req->arena, err, words, req->lang);
-    const struct str title = title_key.ptr ? words_get(words, req->lang, title_key) : STR("");
+    const struct str title = words_get(words, req->lang, str_from(title_key));
     json_t *problem = json_object(), *errors = json_array();
     for (int i = 0; findings && i < findings->count; i++)
         (void)json_array_append_new(errors, finding_json(x, &findings->items[i]));
@@ -320,10 +322,12 @@ void exchange_fail(struct exchange *x, const struct err *err)
     if (findings && findings->more)
         (void)json_object_set_new(problem, "more", json_integer(findings->more));
     struct err ignored;
-    if (reply_json(&x->reply, problem, &ignored))
-        reply_bytes(&x->reply, "application/json", FALLBACK);
+    if (reply_json(&x->reply, problem, &ignored)) {
+        x->reply.status = 503; /* whatever it was, it cannot be told */
+        reply_bytes(&x->reply, "application/json", fallback);
+    }
     x->reply.content_type = "application/problem+json; charset=utf-8";
-    add_hints(x, err, status);
+    add_hints(x, err, x->reply.status);
 }
 
 /* ---- compression ---- */

@@ -103,7 +103,9 @@ static void cursor_write(const struct listing *l, const struct cursor *cursor, s
     else if (!cursor->value.null)
         buf_i64(&text, cursor->value.i64);
     char *room = buf_room(out, base64_size(text.len) + 2);
-    if (room) {
+    if (text.failed)
+        out->failed = text.failed;
+    if (room && !text.failed) {
         room[0] = '"';
         const size_t len = base64_put((const unsigned char *)text.ptr, text.len, room + 1);
         room[len + 1] = '"';
@@ -173,7 +175,8 @@ static void add_table(struct sql *sql, const struct entity_type *type, const cha
     sql_add(sql, "\"");
 }
 
-static struct str grams_of(const struct listing *l, bool postgres)
+/* Binds what the index is asked for. */
+static void add_grams(const struct listing *l, bool postgres, struct sql *sql)
 {
     struct buf text;
     buf_init(&text, 64 << 10);
@@ -188,9 +191,11 @@ static struct str grams_of(const struct listing *l, bool postgres)
         if (l->orgs_count)
             buf_char(&text, ')');
     }
-    const struct str kept = text.failed ? (struct str) { 0 } : arena_str(l->call->arena, buf_get(&text));
+    const struct str kept = arena_str(l->call->arena, buf_get(&text));
+    if (text.failed || !kept.ptr)
+        sql->text.failed = text.failed ? text.failed : ERR_NOMEM;
+    sql_text(sql, kept);
     buf_done(&text);
-    return kept;
 }
 
 /* Each word must stand in the normal form; PostgreSQL's grams only find candidates. */
@@ -245,7 +250,7 @@ static void add_text_postgres(const struct listing *l, struct sql *sql)
         sql_add(sql, "(SELECT h.id FROM ");
         add_table(sql, l->type, "_text");
         sql_add(sql, " h WHERE h.grams @@ CAST(");
-        sql_text(sql, grams_of(l, true));
+        add_grams(l, true, sql);
         sql_add(sql, " AS tsquery) ORDER BY h.id");
         sql_add(sql, l->sort == COLUMN_ID && !l->down ? "" : " DESC");
         sql_add(sql, " OFFSET 0) h JOIN ");
@@ -256,7 +261,7 @@ static void add_text_postgres(const struct listing *l, struct sql *sql)
     sql_add(sql, " t ON t.\"id\" = x.id WHERE ");
     sql_add(sql, l->frequent ? "(x.grams @@ CAST(" : "1 = 1");
     if (l->frequent) {
-        sql_text(sql, grams_of(l, true));
+        add_grams(l, true, sql);
         sql_add(sql, " AS tsquery)) IS TRUE");
     }
     add_verify(l, sql);
@@ -282,7 +287,7 @@ static void add_from(const struct listing *l, struct sql *sql)
         sql_add(sql, " t ON t.\"id\" = d.id WHERE ");
         add_table(sql, type, "_fts");
         sql_add(sql, " MATCH ");
-        sql_text(sql, grams_of(l, false));
+        add_grams(l, false, sql);
     } else {
         add_text_postgres(l, sql);
     }
@@ -591,7 +596,7 @@ static enum err_code find_frequent(struct listing *l, struct err *err)
     sql_add(sql, "EXPLAIN (FORMAT JSON) SELECT 1 FROM ");
     add_table(sql, l->type, "_text");
     sql_add(sql, " h WHERE h.grams @@ CAST(");
-    sql_text(sql, grams_of(l, true));
+    add_grams(l, true, sql);
     sql_add(sql, " AS tsquery)");
     enum err_code rc = sql_prepare(sql, l->tx, &stmt, err);
     if (!rc)

@@ -27,7 +27,7 @@ struct identity_config {
     struct settings *settings;
     struct audit *audit;         /* may be NULL in tests */
     struct broadcast *broadcast; /* tells other nodes "identity.changed", "settings.changed"; may be NULL */
-    struct key_ring *keys; /* seals TOTP secrets; NULL: nobody can enrol */
+    struct key_ring *keys;       /* seals TOTP secrets; NULL: nobody can enrol */
     struct http_server *http;    /* whose routes name permissions; may be NULL */
     const char
         *first_password_file; /* removed when the first administrator has changed the password; may be NULL */
