@@ -1,14 +1,13 @@
 /* routing.c - see routing.h.  One array a kind, searched from end to end: an office has hundreds, not
  * millions. */
 #include "warn/routing.h"
+#include "base/zone.h"
 #include "platform/entity/entity.h"
 
 #include <assert.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-#define DAY_MS INT64_C(86400000)
 
 struct item {
     int64_t id;

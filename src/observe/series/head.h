@@ -3,9 +3,8 @@
  *
  * Threads: one owner (the store's lock).  Layer: observe (uses base). */
 #pragma once
+#include "base/zone.h"
 #include "observe/series/chunk.h"
-
-#define DAY_MS INT64_C(86400000)
 
 static inline int64_t day_of(int64_t at_ms)
 {

@@ -56,9 +56,8 @@ static enum err_code follow_fn(struct tx *tx, void *arg, struct err *err)
     arena_reset(heard->arena);
     enum err_code rc = lease_now(tx, &heard->now, err);
     if (!rc)
-        rc = tx_prepare(tx, SQL_BROADCAST_FROM, &stmt, err);
-    if (!rc)
-        stmt_bind_i64(stmt, 1, broadcast->from), stmt_bind_i64(stmt, 2, broadcast->origin);
+        rc = tx_query(tx, SQL_BROADCAST_FROM, BINDS(bind_i64(broadcast->from), bind_i64(broadcast->origin)),
+                      &stmt, err);
     while (!rc && !(rc = stmt_step(stmt, &row, err)) && row && heard->count < 1000) {
         const int64_t id = stmt_i64(stmt, 0);
         if (was_seen(broadcast, id))

@@ -58,4 +58,5 @@
 /* %s: the table of the month */
 #define SQL_BROADCAST_ADD "INSERT INTO %s (id, origin, topic, subject_id, body) VALUES (?1, ?2, ?3, ?4, ?5)"
 #define SQL_BROADCAST_FROM                                                                                   \
-    "SELECT id, origin, topic, subject_id, body FROM broadcast WHERE id > ?1 AND origin <> ?2 ORDER BY id LIMIT 1000"
+    "SELECT id, origin, topic, subject_id, body FROM broadcast WHERE id > ?1 AND origin <> ?2"               \
+    " ORDER BY id LIMIT 1000"

@@ -7,10 +7,12 @@
  * index itself.
  *
  * What leads to the rows is decided here and not left to the planners, which know neither how many rows pass
- * a scope nor that a page is full early (docs/decisions/0006-lists.md): walk      along the index of the
- * sort, testing scope and filter, until the page is full or WALK_ROWS are read led       an index answers the
- * filter in the order of the page: the planner finds it planner   what a walk did not fill: few rows pass, so
- * they are found and sorted text      by the search index; PostgreSQL turns a frequent word into a walk by id
+ * a scope nor that a page is full early (docs/decisions/0006-lists.md):
+ * - walk: along the index of the sort, testing scope and filter, until the page is full or WALK_ROWS are
+ * read;
+ * - led: an index answers the filter in the order of the page, and the planner finds it;
+ * - planner: what a walk did not fill; few rows pass, so they are found and sorted;
+ * - text: by the search index; PostgreSQL turns a frequent word into a walk by id.
  */
 #include "crypto/digest.h"
 #include "platform/entity/gram.h"

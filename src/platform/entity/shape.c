@@ -29,7 +29,7 @@ struct str reading_keep(struct reading *r, const char *text)
     return kept;
 }
 
-/* Enters a member; reading_reading_leave() with what it returns goes back. */
+/* Enters a member; reading_leave() with what it returns goes back. */
 size_t reading_enter(struct reading *r, const char *name)
 {
     const size_t len = strlen(r->pointer);

@@ -1,11 +1,11 @@
 /* admin.c - sessions that are open, API keys, settings; the route table of this room. */
+#include "base/zone.h"
 #include "platform/identity/identity_sql.h"
 #include "platform/identity/internal.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 
-#define DAY_MS INT64_C(86400000)
 #define KEY_PREFIX "bh_"
 #define KEY_PATTERNS_MAX 200
 

@@ -4,12 +4,12 @@
  * after some minutes.  An answer may hold a secret that is shown once (a key, a password): its body lies
  * sealed. */
 #include "base/log.h"
+#include "base/zone.h"
 #include "platform/identity/identity_sql.h"
 #include "platform/identity/internal.h"
 
 #include <stdio.h>
 
-#define DAY_MS INT64_C(86400000)
 #define RUNNING_MS INT64_C(300000)
 
 struct idem {

@@ -1,11 +1,11 @@
 /* password.c - rules of passwords; hashing with at most HASHERS at once, so that a storm of logins cannot
  * take all processors and all memory. */
+#include "base/zone.h"
 #include "platform/identity/internal.h"
 
 #include <errno.h>
 #include <time.h>
 
-#define DAY_MS INT64_C(86400000)
 #define WAIT_S 10
 
 static int classes(struct str text)

@@ -1,10 +1,9 @@
 /* start.c - what an empty database gets, and what is dropped when it is old. */
+#include "base/zone.h"
 #include "platform/identity/identity_sql.h"
 #include "platform/identity/internal.h"
 
 #include <stdio.h>
-
-#define DAY_MS INT64_C(86400000)
 
 struct first {
     struct identity *identity;

@@ -313,28 +313,23 @@ struct due {
 static enum err_code due_list(struct tx *tx, int64_t now, struct due *due, int *out_count, struct err *err)
 {
     struct stmt *stmt = NULL;
-    struct arena *arena = tx_arena(tx);
     bool row = true;
     int count = 0;
-    enum err_code rc = arena ? tx_prepare(tx, SQL_JOB_DUE, &stmt, err) : err_nomem(err);
-    if (!rc)
-        stmt_bind_i64(stmt, 1, now);
+    enum err_code rc = tx_query(tx, SQL_JOB_DUE, BINDS(bind_i64(now)), &stmt, err);
     while (!rc && !(rc = stmt_step(stmt, &row, err)) && row && count < 32) {
         struct due *one = &due[count++];
         *one = (struct due) { .id = stmt_i64(stmt, 0),
-                              .kind = arena_str(arena, stmt_text(stmt, 1)),
+                              .kind = stmt_keep(stmt, 1),
                               .state = (int)stmt_i64(stmt, 2),
                               .user_id = stmt_i64(stmt, 3),
-                              .params = arena_str(arena, stmt_text(stmt, 4)),
-                              .saved = arena_str(arena, stmt_text(stmt, 5)),
+                              .params = stmt_keep(stmt, 4),
+                              .saved = stmt_keep(stmt, 5),
                               .starts = (int)stmt_i64(stmt, 6),
                               .asked = stmt_i64(stmt, 7) != 0 };
-        if (!one->kind.ptr || !one->params.ptr || !one->saved.ptr)
-            rc = err_nomem(err);
     }
     stmt_free(stmt);
     *out_count = count;
-    return rc;
+    return rc ? rc : tx_failed(tx, err);
 }
 
 static enum err_code claim_fn(struct tx *tx, void *arg, struct err *err)
@@ -393,31 +388,19 @@ static enum err_code end_fn(struct tx *tx, void *arg, struct err *err)
 {
     struct ending *ending = arg;
     struct job *job = ending->job;
-    struct stmt *stmt = NULL;
+    const struct bind id = bind_i64(job->id), owner = bind_text(str_from(job->owner)),
+                      error = bind_text(ending->error);
     int64_t now, changes = 0;
-    const bool later = ending->state == JOB_WAITING;
     enum err_code rc = lease_now(tx, &now, err);
-    if (!rc)
-        rc = tx_prepare(tx, later ? SQL_JOB_LATER : SQL_JOB_END, &stmt, err);
-    if (!rc) {
-        stmt_bind_i64(stmt, 1, job->id);
-        stmt_bind_text(stmt, 2, str_from(job->owner));
-        if (later) {
-            stmt_bind_i64(stmt, 3, now + ending->wait_ms);
-            stmt_bind_i64(stmt, 4, ending->keep_start);
-            stmt_bind_text(stmt, 5, ending->error);
-        } else {
-            stmt_bind_i64(stmt, 3, ending->state);
-            stmt_bind_i64(stmt, 4, now);
-            stmt_bind_text(stmt, 5, buf_get(&job->result));
-            stmt_bind_text(stmt, 6, ending->error);
-            stmt_bind_i64(stmt, 7, job->done);
-            stmt_bind_i64(stmt, 8, job->total);
-            stmt_bind_text(stmt, 9, str_from(job->note));
-        }
-        rc = stmt_run(stmt, &changes, err);
-    }
-    stmt_free(stmt);
+    if (!rc && ending->state == JOB_WAITING)
+        rc = tx_run(tx, SQL_JOB_LATER,
+                    BINDS(id, owner, bind_i64(now + ending->wait_ms), bind_i64(ending->keep_start), error),
+                    &changes, err);
+    else if (!rc)
+        rc = tx_run(tx, SQL_JOB_END,
+                    BINDS(id, owner, bind_i64(ending->state), bind_i64(now), bind_text(buf_get(&job->result)),
+                          error, bind_i64(job->done), bind_i64(job->total), bind_text(str_from(job->note))),
+                    &changes, err);
     if (!rc)
         rc = give_alone(tx, job, err);
     if (!rc && changes)
@@ -570,30 +553,19 @@ static enum err_code renew_fn(struct tx *tx, void *arg, struct err *err)
     bool row = false;
     enum err_code rc = lease_now(tx, &now, err);
     if (!rc)
-        rc = tx_prepare(tx, SQL_JOB_RENEW, &stmt, err);
-    if (!rc) {
-        stmt_bind_i64(stmt, 1, renew->id);
-        stmt_bind_text(stmt, 2, str_from(renew->owner));
-        stmt_bind_i64(stmt, 3, now + LEASE_MS);
-        rc = stmt_run(stmt, &changes, err);
-    }
-    stmt_free(stmt);
-    stmt = NULL;
+        rc = tx_run(tx, SQL_JOB_RENEW,
+                    BINDS(bind_i64(renew->id), bind_text(str_from(renew->owner)), bind_i64(now + LEASE_MS)),
+                    &changes, err);
     renew->lost = !rc && changes == 0;
     if (!rc)
-        rc = tx_prepare(tx, SQL_JOB_ASKED, &stmt, err);
-    if (!rc) {
-        stmt_bind_i64(stmt, 1, renew->id);
-        rc = stmt_step(stmt, &row, err);
-        renew->asked = !rc && row && stmt_i64(stmt, 0) != 0;
-    }
+        rc = tx_query_row(tx, SQL_JOB_ASKED, BINDS(bind_i64(renew->id)), &stmt, &row, err);
+    renew->asked = !rc && row && stmt_i64(stmt, 0) != 0;
     stmt_free(stmt);
     if (!rc && renew->kind->alone) {
-        const struct job job = { .kind = renew->kind };
-        struct job copy = job;
+        struct job job = { .kind = renew->kind };
         bool mine;
-        memcpy(copy.owner, renew->owner, sizeof copy.owner);
-        rc = take_alone(tx, &copy, now, &mine, err);
+        memcpy(job.owner, renew->owner, sizeof job.owner);
+        rc = take_alone(tx, &job, now, &mine, err);
     }
     return rc;
 }
@@ -638,23 +610,13 @@ static enum err_code schedule_one(struct tx *tx, struct jobs *jobs, const struct
     bool open = false;
     enum err_code rc = jobs_next(jobs, schedule, now, &next, err);
     if (!rc)
-        rc = tx_prepare(tx, SQL_SCHEDULE_NEXT, &stmt, err);
-    if (!rc) {
-        stmt_bind_i64(stmt, 1, schedule->id);
-        stmt_bind_i64(stmt, 2, schedule->next_at);
-        stmt_bind_i64(stmt, 3, next);
-        rc = stmt_run(stmt, &changes, err);
-    }
-    stmt_free(stmt);
-    stmt = NULL;
+        rc =
+            tx_run(tx, SQL_SCHEDULE_NEXT,
+                   BINDS(bind_i64(schedule->id), bind_i64(schedule->next_at), bind_i64(next)), &changes, err);
     if (rc || !changes)
         return rc;
-    rc = tx_prepare(tx, SQL_SCHEDULE_OPEN, &stmt, err);
-    if (!rc) {
-        stmt_bind_text(stmt, 1, schedule->kind);
-        stmt_bind_text(stmt, 2, schedule->params);
-        rc = stmt_step(stmt, &open, err);
-    }
+    rc = tx_query_row(tx, SQL_SCHEDULE_OPEN, BINDS(bind_text(schedule->kind), bind_text(schedule->params)),
+                      &stmt, &open, err);
     stmt_free(stmt);
     return rc || open ? rc : jobs_add(jobs, tx, schedule->kind, schedule->params, 0, &id, err);
 }
@@ -663,27 +625,24 @@ static enum err_code schedules_fn(struct tx *tx, void *arg, struct err *err)
 {
     struct jobs *jobs = arg;
     struct stmt *stmt = NULL;
-    struct arena *arena = tx_arena(tx);
     struct schedule due[32];
     int count = 0;
     bool row = true;
     const int64_t now = tx_now_ms(tx);
-    enum err_code rc = arena ? tx_prepare(tx, SQL_SCHEDULE_DUE, &stmt, err) : err_nomem(err);
-    if (!rc)
-        stmt_bind_i64(stmt, 1, now);
+    enum err_code rc = tx_query(tx, SQL_SCHEDULE_DUE, BINDS(bind_i64(now)), &stmt, err);
     while (!rc && !(rc = stmt_step(stmt, &row, err)) && row && count < 32) {
         struct schedule *one = &due[count++];
         *one = (struct schedule) { .id = stmt_i64(stmt, 0),
-                                   .kind = arena_str(arena, stmt_text(stmt, 1)),
-                                   .spec = arena_str(arena, stmt_text(stmt, 2)),
-                                   .zone = arena_str(arena, stmt_text(stmt, 3)),
-                                   .days = arena_str(arena, stmt_text(stmt, 4)),
-                                   .params = arena_str(arena, stmt_text(stmt, 5)),
+                                   .kind = stmt_keep(stmt, 1),
+                                   .spec = stmt_keep(stmt, 2),
+                                   .zone = stmt_keep(stmt, 3),
+                                   .days = stmt_keep(stmt, 4),
+                                   .params = stmt_keep(stmt, 5),
                                    .next_at = stmt_i64(stmt, 6) };
-        if (!one->kind.ptr || !one->spec.ptr || !one->zone.ptr || !one->days.ptr || !one->params.ptr)
-            rc = err_nomem(err);
     }
     stmt_free(stmt);
+    if (!rc)
+        rc = tx_failed(tx, err);
     for (int i = 0; i < count && !rc; i++)
         if (jobs_kind(jobs, due[i].kind))
             rc = schedule_one(tx, jobs, &due[i], now, err);
