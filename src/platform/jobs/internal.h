@@ -1,6 +1,7 @@
-/* internal.h - what jobs.c and jobs_list.c share. */
+/* internal.h - what the files of the jobs share. */
 #pragma once
 #include "base/calendar.h"
+#include "platform/bus/lease.h"
 #include "platform/jobs/jobs.h"
 
 #include <pthread.h>
@@ -8,6 +9,7 @@
 #define JOB_KINDS_MAX 64
 #define JOB_TICKS_MAX 32
 #define JOB_THREADS_MAX 16
+#define JOB_LEASE_MS 60000
 
 struct tick {
     const char *name;
@@ -37,6 +39,22 @@ struct jobs {
     bool timer_started;
 };
 
+struct job {
+    struct jobs *jobs;
+    const struct job_kind *kind;
+    int64_t id, user_id;
+    char owner[LEASE_OWNER_SIZE + 24]; /* of the lease: process and thread */
+    struct str params, saved;
+    struct buf result, saved_now;
+    int starts;
+    bool resumed;
+    struct arena *arena;
+    _Atomic bool asked, lost; /* cancel asked; the lease is no longer ours */
+    int64_t done, total, written_ms, renewed_ms;
+    char note[200];
+    struct job *next; /* in jobs->running */
+};
+
 const struct job_kind *jobs_kind(const struct jobs *jobs, struct str name);
 /* After the commit: wakes the threads, tells the bus. */
 MUST_CHECK enum err_code jobs_changed(struct jobs *jobs, struct tx *tx, int64_t id, struct str kind,
@@ -44,3 +62,10 @@ MUST_CHECK enum err_code jobs_changed(struct jobs *jobs, struct tx *tx, int64_t 
 /* The next instant of a schedule after `after`; 0 never.  ERR_INVALID. */
 MUST_CHECK enum err_code jobs_next(struct jobs *jobs, const struct schedule *schedule, int64_t after,
                                    int64_t *out_next, struct err *err);
+/* Asked to stop. */
+bool jobs_stopping(struct jobs *jobs);
+/* One of a kind: takes, or keeps, the lease of the kind's name for the job's owner. */
+MUST_CHECK enum err_code job_take_alone(struct tx *tx, const struct job *job, int64_t now, bool *out_mine,
+                                        struct err *err);
+/* The timer's thread, until jobs->stop. */
+void *jobs_timer(void *jobs);

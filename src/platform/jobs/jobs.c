@@ -1,4 +1,4 @@
-/* jobs.c - see jobs.h: the threads that run jobs, the timer, and what a running job may call.
+/* jobs.c - see jobs.h: the threads that run jobs.
  *
  *   waiting --claim--> running --ERR_OK--> done
  *      ^  ^               | \--asked----> cancelled
@@ -8,11 +8,9 @@
  * Every change of a running job names the lease's owner, so a late worker changes nothing. */
 #include "platform/jobs/jobs.h"
 #include "base/cond.h"
-
 #include "base/json.h"
 #include "base/log.h"
 #include "platform/bus/bus_sql.h"
-#include "platform/bus/lease.h"
 #include "platform/jobs/cron.h"
 #include "platform/jobs/internal.h"
 #include "platform/jobs/jobs_sql.h"
@@ -20,32 +18,12 @@
 #include <assert.h>
 #include <stdio.h>
 
-#define LEASE_MS 60000
-#define RENEW_MS 3000 /* how late a cancel from another node is heard */
 #define POLL_MS 1000
-#define PROGRESS_MS 1000
 #define TRIES_DEFAULT 3
 #define JOB_ARENA_MAX ((size_t)256 << 20)
 #define END_TRIES 20
 
-struct job {
-    struct jobs *jobs;
-    const struct job_kind *kind;
-    int64_t id, user_id;
-    char owner[LEASE_OWNER_SIZE + 24]; /* of the lease: process and thread */
-    struct str params, saved;
-    struct buf result, saved_now;
-    int starts;
-    bool resumed;
-    struct arena *arena;
-    _Atomic bool asked, lost; /* cancel asked; the lease is no longer ours */
-    int64_t done, total, written_ms, renewed_ms;
-    char note[200];
-    struct job *next; /* in jobs->running */
-};
-
 static void *job_thread(void *arg);
-static void *timer_thread(void *arg);
 
 /* ---- the service ---- */
 
@@ -183,7 +161,7 @@ enum err_code jobs_start(struct jobs *jobs, int threads, struct err *err)
     jobs->stop = false;
     for (int i = 0; i < jobs->tick_count; i++)
         jobs->ticks[i].due_ms = clock_mono(&CLOCK_SYSTEM) + jobs->ticks[i].every_ms;
-    jobs->timer_started = pthread_create(&jobs->timer, NULL, timer_thread, jobs) == 0;
+    jobs->timer_started = pthread_create(&jobs->timer, NULL, jobs_timer, jobs) == 0;
     while (jobs->timer_started && jobs->thread_count < threads &&
            pthread_create(&jobs->threads[jobs->thread_count], NULL, job_thread, jobs) == 0)
         jobs->thread_count++;
@@ -269,16 +247,15 @@ static enum err_code give_up(struct tx *tx, struct jobs *jobs, int64_t id, struc
     return rc ? rc : jobs_changed(jobs, tx, id, kind, state, err);
 }
 
-/* One of a kind: a lease of the kind's name, held by the job's owner. */
-static enum err_code take_alone(struct tx *tx, const struct job *job, int64_t now, bool *out_mine,
-                                struct err *err)
+enum err_code job_take_alone(struct tx *tx, const struct job *job, int64_t now, bool *out_mine,
+                             struct err *err)
 {
     char name[96];
     int64_t changes = 0;
     (void)snprintf(name, sizeof name, "job.%.80s", job->kind->name);
     enum err_code rc = tx_run(tx, SQL_LEASE_TAKE,
                               BINDS(bind_text(str_from(name)), bind_text(str_from(job->owner)),
-                                    bind_i64(now + LEASE_MS), bind_i64(now)),
+                                    bind_i64(now + JOB_LEASE_MS), bind_i64(now)),
                               &changes, err);
     *out_mine = changes > 0;
     return rc;
@@ -296,10 +273,10 @@ static enum err_code give_alone(struct tx *tx, const struct job *job, struct err
 
 static enum err_code begin_job(struct tx *tx, struct job *job, int64_t now, struct err *err)
 {
-    enum err_code rc = tx_run(
-        tx, SQL_JOB_BEGIN,
-        BINDS(bind_i64(job->id), bind_i64(now), bind_text(str_from(job->owner)), bind_i64(now + LEASE_MS)),
-        NULL, err);
+    enum err_code rc = tx_run(tx, SQL_JOB_BEGIN,
+                              BINDS(bind_i64(job->id), bind_i64(now), bind_text(str_from(job->owner)),
+                                    bind_i64(now + JOB_LEASE_MS)),
+                              NULL, err);
     return rc ? rc : jobs_changed(job->jobs, tx, job->id, str_from(job->kind->name), JOB_RUNNING, err);
 }
 
@@ -356,7 +333,7 @@ static enum err_code claim_fn(struct tx *tx, void *arg, struct err *err)
         }
         job->kind = kind;
         if (kind->alone)
-            rc = take_alone(tx, job, now, &mine, err);
+            rc = job_take_alone(tx, job, now, &mine, err);
         if (rc || !mine)
             continue;
         job->id = due[i].id;
@@ -408,7 +385,7 @@ static enum err_code end_fn(struct tx *tx, void *arg, struct err *err)
     return rc;
 }
 
-static bool is_stopping(struct jobs *jobs)
+bool jobs_stopping(struct jobs *jobs)
 {
     (void)pthread_mutex_lock(&jobs->lock);
     const bool stop = jobs->stop;
@@ -428,7 +405,7 @@ static void end_job(struct job *job, enum err_code rc, const struct err *failure
     struct ending ending = { .job = job, .state = JOB_DONE };
     struct buf error;
     buf_init(&error, 16384);
-    const bool stopping = is_stopping(jobs);
+    const bool stopping = jobs_stopping(jobs);
     if (rc == ERR_CANCELLED && job->asked) {
         ending.state = JOB_CANCELLED;
     } else if (rc == ERR_CANCELLED && stopping) {
@@ -534,271 +511,4 @@ static void *job_thread(void *arg)
     buf_done(&job.saved_now);
     arena_free(job.arena);
     return NULL;
-}
-
-/* ---- the timer: leases, schedules, ticks ---- */
-
-struct renew {
-    int64_t id;
-    char owner[LEASE_OWNER_SIZE + 24];
-    const struct job_kind *kind;
-    bool asked, lost;
-};
-
-static enum err_code renew_fn(struct tx *tx, void *arg, struct err *err)
-{
-    struct renew *renew = arg;
-    struct stmt *stmt = NULL;
-    int64_t now, changes = 0;
-    bool row = false;
-    enum err_code rc = lease_now(tx, &now, err);
-    if (!rc)
-        rc = tx_run(tx, SQL_JOB_RENEW,
-                    BINDS(bind_i64(renew->id), bind_text(str_from(renew->owner)), bind_i64(now + LEASE_MS)),
-                    &changes, err);
-    renew->lost = !rc && changes == 0;
-    if (!rc)
-        rc = tx_query_row(tx, SQL_JOB_ASKED, BINDS(bind_i64(renew->id)), &stmt, &row, err);
-    renew->asked = !rc && row && stmt_i64(stmt, 0) != 0;
-    stmt_free(stmt);
-    if (!rc && renew->kind->alone) {
-        struct job job = { .kind = renew->kind };
-        bool mine;
-        memcpy(job.owner, renew->owner, sizeof job.owner);
-        rc = take_alone(tx, &job, now, &mine, err);
-    }
-    return rc;
-}
-
-/* The list is copied, so that no lock is held while the database is asked. */
-static void renew_leases(struct jobs *jobs)
-{
-    struct renew due[JOB_THREADS_MAX];
-    int count = 0;
-    const int64_t mono = clock_mono(&CLOCK_SYSTEM);
-    (void)pthread_mutex_lock(&jobs->lock);
-    for (struct job *job = jobs->running; job && count < JOB_THREADS_MAX; job = job->next) {
-        if (mono - job->renewed_ms < RENEW_MS)
-            continue;
-        job->renewed_ms = mono;
-        due[count] = (struct renew) { .id = job->id, .kind = job->kind };
-        memcpy(due[count++].owner, job->owner, sizeof job->owner);
-    }
-    (void)pthread_mutex_unlock(&jobs->lock);
-    for (int i = 0; i < count; i++) {
-        struct err err = { 0 };
-        if (store_write_claim(jobs->store, renew_fn, &due[i], &err)) {
-            log_line(LOG_DEBUG, "job.renew", "job %lld: %s", (long long)due[i].id, err_name(err.code));
-            continue;
-        }
-        (void)pthread_mutex_lock(&jobs->lock);
-        for (struct job *job = jobs->running; job; job = job->next) {
-            if (job->id == due[i].id) {
-                job->asked = job->asked || due[i].asked;
-                job->lost = due[i].lost;
-            }
-        }
-        (void)pthread_mutex_unlock(&jobs->lock);
-    }
-}
-
-static enum err_code schedule_one(struct tx *tx, struct jobs *jobs, const struct schedule *schedule,
-                                  int64_t now, struct err *err)
-{
-    struct stmt *stmt = NULL;
-    int64_t next = 0, id, changes = 0;
-    bool open = false;
-    enum err_code rc = jobs_next(jobs, schedule, now, &next, err);
-    if (!rc)
-        rc =
-            tx_run(tx, SQL_SCHEDULE_NEXT,
-                   BINDS(bind_i64(schedule->id), bind_i64(schedule->next_at), bind_i64(next)), &changes, err);
-    if (rc || !changes)
-        return rc;
-    rc = tx_query_row(tx, SQL_SCHEDULE_OPEN, BINDS(bind_text(schedule->kind), bind_text(schedule->params)),
-                      &stmt, &open, err);
-    stmt_free(stmt);
-    return rc || open ? rc : jobs_add(jobs, tx, schedule->kind, schedule->params, 0, &id, err);
-}
-
-static enum err_code schedules_fn(struct tx *tx, void *arg, struct err *err)
-{
-    struct jobs *jobs = arg;
-    struct stmt *stmt = NULL;
-    struct schedule due[32];
-    int count = 0;
-    bool row = true;
-    const int64_t now = tx_now_ms(tx);
-    enum err_code rc = tx_query(tx, SQL_SCHEDULE_DUE, BINDS(bind_i64(now)), &stmt, err);
-    while (!rc && !(rc = stmt_step(stmt, &row, err)) && row && count < 32) {
-        struct schedule *one = &due[count++];
-        *one = (struct schedule) { .id = stmt_i64(stmt, 0),
-                                   .kind = stmt_keep(stmt, 1),
-                                   .spec = stmt_keep(stmt, 2),
-                                   .zone = stmt_keep(stmt, 3),
-                                   .days = stmt_keep(stmt, 4),
-                                   .params = stmt_keep(stmt, 5),
-                                   .next_at = stmt_i64(stmt, 6) };
-    }
-    stmt_free(stmt);
-    if (!rc)
-        rc = tx_failed(tx, err);
-    for (int i = 0; i < count && !rc; i++)
-        if (jobs_kind(jobs, due[i].kind))
-            rc = schedule_one(tx, jobs, &due[i], now, err);
-    return rc;
-}
-
-static void run_ticks(struct jobs *jobs)
-{
-    for (int i = 0; i < jobs->tick_count; i++) {
-        struct tick *tick = &jobs->ticks[i];
-        struct err err = { 0 };
-        const int64_t now = clock_mono(&CLOCK_SYSTEM);
-        if (now < tick->due_ms)
-            continue;
-        const enum err_code rc = tick->fn(tick->arg, &err);
-        if (rc && !tick->failing)
-            log_err(&err, "tick.failed", "%s", tick->name);
-        else if (!rc && tick->failing)
-            log_line(LOG_INFO, "tick.recovered", "%s", tick->name);
-        tick->failing = rc != ERR_OK;
-        tick->due_ms += tick->every_ms;
-        if (tick->due_ms < now)
-            tick->due_ms = now + tick->every_ms;
-    }
-}
-
-static void *timer_thread(void *arg)
-{
-    struct jobs *jobs = arg;
-    bool away = false;
-    int64_t schedules_ms = 0;
-    (void)pthread_mutex_lock(&jobs->lock);
-    while (!jobs->stop) {
-        (void)pthread_mutex_unlock(&jobs->lock);
-        renew_leases(jobs);
-        if (clock_mono(&CLOCK_SYSTEM) >= schedules_ms) {
-            struct err err = { 0 };
-            const enum err_code rc = store_write_claim(jobs->store, schedules_fn, jobs, &err);
-            if (rc && !away)
-                log_err(&err, "job.schedules", "schedules wait");
-            away = rc != ERR_OK;
-            schedules_ms = clock_mono(&CLOCK_SYSTEM) + 1000;
-        }
-        run_ticks(jobs);
-        (void)pthread_mutex_lock(&jobs->lock);
-        if (!jobs->stop)
-            (void)cond_wait_ms(&jobs->timer_wake, &jobs->lock, 200);
-    }
-    (void)pthread_mutex_unlock(&jobs->lock);
-    return NULL;
-}
-
-/* ---- inside run() ---- */
-
-int64_t job_id(const struct job *job)
-{
-    return job->id;
-}
-
-int64_t job_user(const struct job *job)
-{
-    return job->user_id;
-}
-
-struct str job_params(const struct job *job)
-{
-    return job->params;
-}
-
-struct str job_saved(const struct job *job)
-{
-    return job->saved;
-}
-
-bool job_is_resumed(const struct job *job)
-{
-    return job->resumed;
-}
-
-struct arena *job_arena(struct job *job)
-{
-    return job->arena;
-}
-
-enum err_code job_check(struct job *job, struct err *err)
-{
-    if (job->asked || job->lost || is_stopping(job->jobs))
-        return err_set(err, ERR_CANCELLED, "jobs.cancelled", ARG_END);
-    return ERR_OK;
-}
-
-static enum err_code progress_fn(struct tx *tx, void *arg, struct err *err)
-{
-    const struct job *job = arg;
-    enum err_code rc = tx_run(tx, SQL_JOB_PROGRESS,
-                              BINDS(bind_i64(job->id), bind_text(str_from(job->owner)), bind_i64(job->done),
-                                    bind_i64(job->total), bind_text(str_from(job->note))),
-                              NULL, err);
-    return rc ? rc : jobs_changed(job->jobs, tx, job->id, str_from(job->kind->name), JOB_RUNNING, err);
-}
-
-void job_progress(struct job *job, int64_t done, int64_t total, struct str note)
-{
-    job->done = done;
-    job->total = total;
-    if (note.len) {
-        size_t len = note.len < sizeof job->note - 1 ? note.len : sizeof job->note - 1;
-        while (len < note.len && len && ((unsigned char)note.ptr[len] & 0xc0) == 0x80)
-            len--; /* at a character */
-        memcpy(job->note, note.ptr, len);
-        job->note[len] = 0;
-    }
-    const int64_t now = clock_mono(&CLOCK_SYSTEM);
-    if (now - job->written_ms < PROGRESS_MS)
-        return;
-    struct err err = { 0 };
-    job->written_ms = now;
-    if (store_write_claim(job->jobs->store, progress_fn, job, &err))
-        log_line(LOG_DEBUG, "job.progress", "job %lld: %s", (long long)job->id, err_name(err.code));
-}
-
-enum err_code job_save_tx(struct job *job, struct tx *tx, struct str json, struct err *err)
-{
-    int64_t changes = 0;
-    if (json.len > JOB_STATE_MAX)
-        return err_set(err, ERR_LIMIT, "base.too_long", ARG_INT("max", JOB_STATE_MAX), ARG_END);
-    enum err_code rc =
-        tx_run(tx, SQL_JOB_SAVE, BINDS(bind_i64(job->id), bind_text(str_from(job->owner)), bind_text(json)),
-               &changes, err);
-    if (!rc && !changes) { /* another one runs it: nothing of ours may stay */
-        job->lost = true;
-        rc = err_set(err, ERR_CANCELLED, "jobs.cancelled", ARG_END);
-    }
-    return rc;
-}
-
-struct save {
-    struct job *job;
-    struct str json;
-};
-
-static enum err_code save_fn(struct tx *tx, void *arg, struct err *err)
-{
-    const struct save *save = arg;
-    return job_save_tx(save->job, tx, save->json, err);
-}
-
-enum err_code job_save(struct job *job, struct str json, struct err *err)
-{
-    struct save save = { job, json };
-    return store_write_claim(job->jobs->store, save_fn, &save, err);
-}
-
-enum err_code job_result(struct job *job, struct str json, struct err *err)
-{
-    buf_clear(&job->result);
-    buf_str(&job->result, json);
-    return buf_check(&job->result, err);
 }
