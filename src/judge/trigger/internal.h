@@ -65,7 +65,7 @@ struct vote {
     bool known;               /* it was judged at least once */
     int64_t turning_since_ms; /* the other condition is true since; 0 = it is not */
     int64_t number;           /* change: the value before */
-    char text[100];
+    char text[COLLECT_DETAIL_MAX + 1];
     struct recent *ring; /* TRIGGER_RECENT of them, when the trigger looks at them */
     int ring_at, ring_count;
 };

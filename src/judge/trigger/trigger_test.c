@@ -177,6 +177,23 @@ static void test_certificate(void **state)
     triggers_free(triggers);
 }
 
+/* A renewal changes only the last words of a certificate's text, which may be long. */
+static void test_renewal(void **state)
+{
+    (void)state;
+    struct triggers *triggers = begin();
+    set(triggers, 5, "{'kind':'change','metric':'subject','name':'renewed'}");
+    watch(triggers, 1, 1);
+    for (int i = 0; i < 3; i++) {
+        struct collect_result result = { .check_id = 1, .at_ms = NOW + i * 10000 };
+        (void)snprintf(result.subject, sizeof result.subject, "%0150d; %d", 0, i < 2 ? 2026 : 2027);
+        test_clock.test_ms = result.at_ms;
+        triggers_feed(triggers, 0, &result, 1);
+        test_ok((strstr(told, "+5:1") != NULL) == (i == 2), "%d: %s", i, told);
+    }
+    triggers_free(triggers);
+}
+
 static void test_configuration_changes(void **state)
 {
     (void)state;
@@ -266,5 +283,5 @@ static void test_out_of_memory(void **state)
     json_decref(json);
 }
 
-TEST_MAIN(TEST(test_histories), TEST(test_certificate), TEST(test_configuration_changes),
+TEST_MAIN(TEST(test_histories), TEST(test_certificate), TEST(test_renewal), TEST(test_configuration_changes),
           TEST(test_bad_records), TEST(test_out_of_memory))

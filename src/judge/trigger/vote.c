@@ -149,7 +149,7 @@ void vote_certificate(const struct trigger *trigger, struct vote *vote, const st
 
 void vote_change(const struct trigger *trigger, struct vote *vote, const struct collect_result *result)
 {
-    char text[100] = "";
+    char text[COLLECT_DETAIL_MAX + 1] = "";
     int64_t number = 0;
     if (trigger->metric < SLOT_NUMBERS) {
         if (!(result->present >> TRIGGER_NAMES[trigger->metric].metric & 1))
