@@ -1,5 +1,6 @@
 /* pack.c - bihuan pack check DIR, bihuan pack new NAME. */
 #include "cmd/commands.h"
+#include "cmd/pack_check.h"
 #include "cmd/relations.h"
 #include "platform/decision/decision.h"
 #include "platform/entity/entity.h"
@@ -24,43 +25,7 @@ static int print_findings(const struct cmd *cmd, const struct findings *findings
     return findings->count ? CMD_NO : CMD_OK;
 }
 
-struct menu_check {
-    const struct packs *packs;
-    const struct pack *pack;
-    const struct entity *entity;
-    struct findings *findings;
-};
-
-static void menu_fault(const struct menu_check *m, const char *pointer, const char *id, const char *what)
-{
-    const struct pack_file file = { .path = STR("pack.json"), .text = m->pack->text };
-    pack_finding(m->findings, m->pack, &file, json_pointer_offset(file.text, str_from(pointer)), ERR_INVALID,
-                 id, str_from(what));
-}
-
-/* Types and pages that entries of the menu name are there. */
-static void check_menu(const struct menu_check *m, const json_t *items, const char *pointer, int depth)
-{
-    for (size_t i = 0; i < json_array_size(items) && depth < 4; i++) {
-        const json_t *item = json_array_get(items, i);
-        const char *type = json_string_value(json_object_get(item, "type"));
-        const char *page = json_string_value(json_object_get(item, "page"));
-        char at[200];
-        struct str rest = str_from(page), name;
-        (void)snprintf(at, sizeof at, "%s/%zu", pointer, i);
-        if (type && !entity_type_find(m->entity, type))
-            menu_fault(m, at, "type.no_type", type);
-        if (page && str_cut(&rest, '.', &name)) {
-            const struct pack *pack = packs_find(m->packs, name);
-            if (!pack || !pack_file_find(pack, PACK_PAGES, rest))
-                menu_fault(m, at, "pack.no_page", page);
-        }
-        (void)snprintf(at, sizeof at, "%s/%zu/items", pointer, i);
-        check_menu(m, json_object_get(item, "items"), at, depth + 1);
-    }
-}
-
-/* Types, rules, the menu, decisions and queries; a store is not needed for that. */
+/* Types, rules, menu, pages, permissions, decisions, queries and data; a store is not needed for that. */
 static enum err_code check_parts(const struct cmd *cmd, const struct packs *packs, struct findings *findings,
                                  struct entity **entity, struct queries **queries, struct err *err)
 {
@@ -70,11 +35,11 @@ static enum err_code check_parts(const struct cmd *cmd, const struct packs *pack
         return ERR_OK;
     if (rc == ERR_OK)
         rc = decisions_check_packs(packs, cmd->words, cmd->lang, findings, err);
-    const struct pack *pack = packs_at(packs, packs_count(packs) - 1);
     if (!rc)
-        check_menu(&(struct menu_check) { packs, pack, *entity, findings },
-                   json_object_get(pack->json, "menu"), "/menu", 0);
-    return rc ? rc : queries_load(*entity, packs, QUERY_RELATIONS, findings, queries, err);
+        rc = pack_check_shown(packs, *entity, findings, err);
+    if (!rc)
+        rc = queries_load(*entity, packs, QUERY_RELATIONS, findings, queries, err);
+    return rc ? rc : entity_check_data(*entity, findings, err);
 }
 
 static int pack_check(struct cmd *cmd, const char *dir, const char *packs_dir)

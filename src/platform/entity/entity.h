@@ -82,6 +82,10 @@ struct fact_window {
     int64_t as_of, known_until;
 };
 
+/* The data files of all packs against their types, without a store; what is wrong goes to `findings` with
+ * file, line and column.  ERR_NOMEM. */
+MUST_CHECK enum err_code entity_check_data(struct entity *entity, struct findings *findings, struct err *err);
+
 /* Who does it, and where answers live. */
 struct entity_call {
     struct entity *entity;

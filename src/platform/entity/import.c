@@ -429,8 +429,8 @@ enum err_code entity_import(const struct entity_call *call, const struct entity_
 /* ---- data of packs ---- */
 
 /* "10-core.dictionary" -> the type; NULL when there is none. */
-static const struct entity_type *type_of_file(const struct entity *entity, const struct pack *pack,
-                                              const struct pack_file *file)
+const struct entity_type *data_file_type(const struct entity *entity, const struct pack *pack,
+                                         const struct pack_file *file)
 {
     struct str name = file->name;
     char full[2 * PACK_NAME_MAX + 2];
@@ -458,7 +458,7 @@ static enum err_code load_file(struct entity *entity, const struct pack *pack, c
 {
     char sum[DIGEST_HEX_SIZE];
     bool same = false, known = false;
-    const struct entity_type *type = type_of_file(entity, pack, file);
+    const struct entity_type *type = data_file_type(entity, pack, file);
     if (!type) {
         pack_finding(findings, pack, file, -1, ERR_INVALID, "type.no_type", file->name);
         return ERR_OK;

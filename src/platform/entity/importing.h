@@ -29,6 +29,10 @@ bool import_refuses(enum err_code rc);
 /* record.imported, where the rows were no events of their own. */
 MUST_CHECK enum err_code import_tell(struct importing *m, int64_t rows, struct err *err);
 
+/* The type whose rows a data file of a pack holds; NULL when there is none. */
+const struct entity_type *data_file_type(const struct entity *entity, const struct pack *pack,
+                                         const struct pack_file *file);
+
 /* import_sql.c: what was wrong with rows of an import that runs as a job. */
 MUST_CHECK enum err_code import_faults_add(struct tx *tx, int64_t job, int64_t first,
                                            const struct err *faults, int count, struct err *err);
