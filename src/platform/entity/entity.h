@@ -168,7 +168,8 @@ struct entity_list {
 MUST_CHECK enum err_code entity_list_json(const struct entity_call *call, struct tx *tx,
                                           const struct entity_type *type, const struct entity_list *list,
                                           struct buf *out, struct err *err);
-/* Exact up to ENTITY_COUNT_MAX, else that and *out_exact = false. */
+/* Exact up to ENTITY_COUNT_MAX, else that and *out_exact = false (PostgreSQL: also where a sample tells that
+ * there are some four times as many). */
 MUST_CHECK enum err_code entity_count(const struct entity_call *call, struct tx *tx,
                                       const struct entity_type *type, const struct entity_list *list,
                                       int64_t *out_count, bool *out_exact, struct err *err);

@@ -356,4 +356,46 @@ static void test_tidy(void **state)
     rig_end(&f);
 }
 
-TEST_MAIN(TEST(test_pages), TEST(test_search), TEST(test_ways), TEST(test_tidy))
+/* ---- counts ---- */
+
+/* What is far more than is counted is told by a sample of the newest rows, on PostgreSQL; and nothing else
+ * is. */
+static void test_plenty(void **state)
+{
+    (void)state;
+    struct rig f = { 0 };
+    struct err err = { 0 };
+    begin(&f);
+    for (int i = 0; i < 40; i++)
+        rig_add(&f, NULL, "p.site", "{\"code\":\"n%02d\",\"name\":\"%s\",\"size\":%d}", i,
+                i % 2 ? "\xe7\xbd\x91\xe7\xbb\x9c" : "\xe6\x95\x85\xe9\x9a\x9c", i);
+    const bool postgres = teststore_is_postgres();
+    if (postgres) { /* as if there were a million */
+        teststore_exec(f.store, "ANALYZE p_site_text");
+        teststore_exec(f.store, "UPDATE pg_class SET reltuples = 1000000 WHERE oid IN"
+                                " (CAST('p_site' AS regclass), CAST('p_site_text' AS regclass))");
+    }
+    const struct {
+        struct entity_list list;
+        int64_t exact;
+        bool plenty;
+    } cases[] = {
+        { { .limit = 1 }, 40, true },
+        { { .text = STR("\xe7\xbd\x91\xe7\xbb\x9c"), .limit = 1 }, 20, true },
+        { { .filter = STR("size < 20"), .limit = 1 }, 20, true },
+        { { .filter = STR("size < 1"), .limit = 1 }, 1, false }, /* 25,000 of a million: counted */
+        { { .text = STR("\xe6\x9c\xba"), .limit = 1 }, 0, false },
+        { { .text = STR("\xe7\xbd\x91\xe7\xbb\x9c"), .filter = STR("size < 2"), .limit = 1 }, 1, false },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int64_t count = -1;
+        bool exact = false;
+        teststore_ok(rig_count(&f, NULL, "p.site", cases[i].list, &count, &exact, &err), &err, "count");
+        const bool plenty = postgres && cases[i].plenty;
+        test_ok(count == (plenty ? ENTITY_COUNT_MAX : cases[i].exact) && exact == !plenty, "%d: %d %d",
+                (int)i, (int)count, exact);
+    }
+    rig_end(&f);
+}
+
+TEST_MAIN(TEST(test_pages), TEST(test_search), TEST(test_ways), TEST(test_tidy), TEST(test_plenty))
