@@ -3,6 +3,7 @@
 import { computed, onBeforeUnmount, onMounted, ref, watch, type Ref } from 'vue'
 
 const MARGIN = 600 /* px drawn beyond either end, so that scrolling finds rows */
+const STEP = 400 /* px between two drawings: what is within the margin needs none */
 const FEW = 120 /* so many are drawn whole: the browser's own search finds them */
 
 export function useWindow(scroller: Ref<HTMLElement | null | undefined>, count: () => number, heightOf: (index: number) => number) {
@@ -29,7 +30,7 @@ export function useWindow(scroller: Ref<HTMLElement | null | undefined>, count: 
     const n = count()
     if (n <= FEW) return { from: 0, to: n, before: 0, after: 0 }
     const from = at(Math.max(0, top.value - MARGIN))
-    const to = Math.min(n, at(top.value + seen.value + MARGIN) + 1)
+    const to = Math.min(n, at(top.value + STEP + seen.value + MARGIN) + 1)
     return { from, to, before: offsets.value[from]!, after: offsets.value[n]! - offsets.value[to]! }
   })
   let frame = 0
@@ -38,7 +39,7 @@ export function useWindow(scroller: Ref<HTMLElement | null | undefined>, count: 
     frame = requestAnimationFrame(() => {
       frame = 0
       if (!scroller.value) return
-      top.value = scroller.value.scrollTop
+      top.value = Math.floor(scroller.value.scrollTop / STEP) * STEP
       seen.value = scroller.value.clientHeight
     })
   }
