@@ -5,10 +5,9 @@ import signal
 import socket
 import ssl
 import subprocess
-import threading
 import time
 
-from bihuan import BIN, Client, Server, check, done, sooner
+from bihuan import BIN, Client, Server, check, done, flood, sooner
 
 CONF = 'workers = 2\nqueue = 4\nbody-kb = 64\nupload-mb = 1\n'
 
@@ -119,20 +118,7 @@ with Server(conf=CONF) as server:
     half.close()
 
     # ---- queue full ----
-    answers, lock = [], threading.Lock()
-
-    def one():
-        began = time.time()
-        got = Client(server).login('admin', 'wrong-password')
-        with lock:
-            answers.append((got.status, time.time() - began, got.headers.get('Retry-After')))
-
-    threads = [threading.Thread(target=one) for _ in range(60)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    busy = [a for a in answers if a[0] == 503]
+    answers, busy = flood(server, 60)
     check('a full queue answers 503 with Retry-After', busy and all(a[2] for a in busy), answers)
     check('at once', sooner(busy, answers), answers)
     check('and nobody hangs', len(answers) == 60 and all(a[1] < 30 for a in answers), answers)

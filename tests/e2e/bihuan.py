@@ -53,8 +53,25 @@ def until(fn, seconds=30):
         time.sleep(0.05)
 
 
+def flood(server, count):
+    """So many wrong logins at once: each a (status, seconds, Retry-After, answer), and those of them that got 503."""
+    answers = []
+
+    def one():
+        began = time.time()
+        got = Client(server).login('admin', 'wrong-password')
+        answers.append((got.status, time.time() - began, got.headers.get('Retry-After'), got))
+
+    threads = [threading.Thread(target=one) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return answers, [one for one in answers if one[0] == 503]
+
+
 def sooner(busy, answers):
-    """Were those that were turned away (status, seconds, ...) not made to wait as those that were served?"""
+    """Were those that were turned away not made to wait as those that were served?"""
     def middle(some):
         return sorted(one[1] for one in some)[len(some) // 2]
     served = [one for one in answers if one not in busy]

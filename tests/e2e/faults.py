@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 
-from bihuan import Client, Server, check, done, sooner
+from bihuan import Server, check, done, flood, sooner
 from sinks import Quiet, listen
 
 JSON = {'Content-Type': 'application/json'}
@@ -151,20 +151,7 @@ with Server(conf='workers = 2\nqueue = 4\nbody-kb = 64\nupload-mb = 1\ndeadline-
     connection.close()
 
     # ---- queue full ----
-    answers, lock = [], threading.Lock()
-
-    def one():
-        began = time.time()
-        got = Client(server).login('admin', 'wrong-password')
-        with lock:
-            answers.append((got.status, time.time() - began, got.headers.get('Retry-After'), got))
-
-    threads = [threading.Thread(target=one) for _ in range(40)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    busy = [got for got in answers if got[0] == 503]
+    answers, busy = flood(server, 40)
     check('full queue: 503 with Retry-After', busy and all(got[2] for got in busy) and problem(busy[0][3], 503, 'http.busy'), answers)
     check('at once', sooner(busy, answers), answers)
     check('and the server goes on', admin.get('ops/site').status == 200)
