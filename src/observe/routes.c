@@ -305,6 +305,18 @@ static enum err_code answer_token(struct reply *reply, int64_t id, const char *t
     return answer ? reply_json(reply, answer, err) : err_nomem(err);
 }
 
+/* GET core/probes/{id}/gaps */
+static enum err_code get_gaps(struct request *req, struct reply *reply, struct err *err)
+{
+    struct routes_ctx *ctx = req->ctx;
+    json_t *json = NULL;
+    int64_t id;
+    enum err_code rc = request_path_id(req, "id", &id, err);
+    if (!rc)
+        rc = nodes_gaps_json(ctx->nodes, id, &json, err);
+    return rc ? rc : reply_json(reply, json, err);
+}
+
 static enum err_code post_probe(struct request *req, struct reply *reply, struct err *err)
 {
     struct routes_ctx *ctx = req->ctx;
@@ -581,11 +593,18 @@ static enum err_code probe_batch(struct request *req, struct reply *reply, struc
         results[i].at_ms += correction;
     }
     const struct series_sender sender = { node, body.epoch, (uint64_t)body.first };
-    uint64_t acknowledged = 0;
-    rc = checks_take(ctx->checks, &sender, results, count, &acknowledged, err);
+    uint64_t acknowledged = 0, missing = 0;
+    rc = checks_take(ctx->checks, &sender, results, count, &acknowledged, &missing, err);
     if (rc)
         return rc;
-    nodes_acknowledged(ctx->nodes, node, (int64_t)count);
+    const struct node_gap gap = { .epoch = body.epoch,
+                                  .first = body.first - (int64_t)missing,
+                                  .count = (int64_t)missing,
+                                  .until_ms = count ? results[0].at_ms : 0 };
+    if (missing)
+        nodes_gap(ctx->nodes, node, &gap);
+    if (count)
+        nodes_acknowledged(ctx->nodes, node, (int64_t)count, results[count - 1].at_ms);
     json_t *answer = json_pack("{s:I, s:I}", "acknowledged", (json_int_t)acknowledged, "clock_ms",
                                (json_int_t)clock_now(ctx->clock));
     return answer ? reply_json(reply, answer, err) : err_nomem(err);
@@ -600,6 +619,7 @@ const struct route OBSERVE_ROUTES[] = {
     { "GET",    "/api/v1/core/series/{id}",        "ops.check.read",     get_series,     0 },
     { "GET",    "/api/v1/core/probes",             "core.probe.read",    get_probes,     0 },
     { "POST",   "/api/v1/core/probes",             "core.probe.create",  post_probe,     0 },
+    { "GET",    "/api/v1/core/probes/{id}/gaps",   "core.probe.read",    get_gaps,       0 },
     { "POST",   "/api/v1/core/probes/{id}/token",  "core.probe.update",  post_token,     0 },
     { "DELETE", "/api/v1/core/probes/{id}",        "core.probe.delete",  delete_probe,   0 },
     { "POST",   "/api/probe/v1/register",          "",                   probe_register, ROUTE_NO_CSRF },

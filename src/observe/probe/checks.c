@@ -585,7 +585,7 @@ static void tell_turns(const struct checks *checks, const struct turns *turns)
 
 enum err_code checks_take(struct checks *checks, const struct series_sender *sender,
                           const struct collect_result *results, size_t count, uint64_t *out_acknowledged,
-                          struct err *err)
+                          uint64_t *out_missing, struct err *err)
 {
     if (count > TAKE_MAX)
         return err_set(err, ERR_LIMIT, "series.limit", ARG_INT("max", TAKE_MAX), ARG_END);
@@ -610,6 +610,7 @@ enum err_code checks_take(struct checks *checks, const struct series_sender *sen
     if (known && before > acknowledged)
         acknowledged = before;
     *out_acknowledged = count ? acknowledged : before;
+    *out_missing = known && count && sender->sequence > before + 1 ? sender->sequence - before - 1 : 0;
     return ERR_OK;
 }
 
@@ -619,9 +620,9 @@ void checks_sink(void *ctx, const struct collect_result *results, size_t count)
     struct checks *checks = ctx;
     while (count) {
         const size_t part = count < TAKE_MAX ? count : TAKE_MAX;
-        uint64_t ignored;
+        uint64_t acknowledged, missing;
         struct err err = { 0 };
-        if (checks_take(checks, &nobody, results, part, &ignored, &err))
+        if (checks_take(checks, &nobody, results, part, &acknowledged, &missing, &err))
             log_err(&err, "checks.store", "%zu results are not kept", part);
         results += part;
         count -= part;

@@ -69,11 +69,12 @@ MUST_CHECK enum err_code checks_set(struct checks *checks, int64_t id, const jso
 void checks_remove(struct checks *checks, int64_t id);
 
 /* Results of one node, each with a sequence number, the first `sequence`; durable on return.
- * `*out_acknowledged` is the highest number that need not come again.  Node CHECK_LOCAL keeps no count.
+ * `*out_acknowledged` is the highest number that need not come again, `*out_missing` how many numbers before
+ * the first one never came.  Node CHECK_LOCAL keeps no count.
  * ERR_DISK_FULL, ERR_IO, ERR_BUSY, ERR_NOMEM: to be sent again.  ERR_CONFLICT: see series_append(). */
 MUST_CHECK enum err_code checks_take(struct checks *checks, const struct series_sender *sender,
                                      const struct collect_result *results, size_t count,
-                                     uint64_t *out_acknowledged, struct err *err);
+                                     uint64_t *out_acknowledged, uint64_t *out_missing, struct err *err);
 
 /* The whole set of a node with its version as {"version":n,"checks":[{"id","version","spec"}]}, a new
  * reference; waits up to `wait_ms` while the version is still `known`, then *out is NULL. */

@@ -77,6 +77,8 @@ static enum err_code put(struct checks *checks, int64_t id, const char *nodes, s
     return rc;
 }
 
+static uint64_t missing; /* before the last batch */
+
 /* Results of check 1 from `first` on: result n is at NOW + n seconds and takes n microseconds. */
 static enum err_code take(struct checks *checks, int64_t node, int first, int count, uint64_t *acknowledged,
                           struct err *err)
@@ -90,7 +92,7 @@ static enum err_code take(struct checks *checks, int64_t node, int first, int co
         results[i].values[COLLECT_UP] = 1;
         results[i].values[COLLECT_TOTAL] = first + i;
     }
-    return checks_take(checks, &sender, results, (size_t)count, acknowledged, err);
+    return checks_take(checks, &sender, results, (size_t)count, acknowledged, &missing, err);
 }
 
 /* How many points the series total_us of check 1 at the node has; each must be its own. */
@@ -128,12 +130,16 @@ static void test_each_result_counts_once(void **state)
     teststore_ok(take(room.checks, 42, 1, 10, &acknowledged, &err), &err, "again");
     test_ok(acknowledged == 10 && fed_count == 10 && stored(&room, "42") == 10, "told and stored once");
     teststore_ok(take(room.checks, 42, 6, 10, &acknowledged, &err), &err, "overlap");
-    test_ok(acknowledged == 15 && fed_count == 15 && stored(&room, "42") == 15, "the rest of it");
+    test_ok(acknowledged == 15 && fed_count == 15 && stored(&room, "42") == 15 && !missing, "the rest of it");
     close_room(&room);
     teststore_ok(open_room(&room, NULL, &err), &err, "open again");
     teststore_ok(put(room.checks, 1, "[\"1\",\"42\"]", &err), &err, "check");
     teststore_ok(take(room.checks, 42, 11, 6, &acknowledged, &err), &err, "after a restart");
-    test_ok(acknowledged == 16 && fed_count == 1 && stored(&room, "42") == 16, "one is new");
+    test_ok(acknowledged == 16 && fed_count == 1 && stored(&room, "42") == 16 && !missing, "one is new");
+    teststore_ok(take(room.checks, 42, 20, 2, &acknowledged, &err), &err, "17 to 19 never came");
+    test_ok(acknowledged == 21 && missing == 3, "three are missing: %d", (int)missing);
+    teststore_ok(take(room.checks, 42, 20, 2, &acknowledged, &err), &err, "again");
+    test_ok(acknowledged == 21 && !missing, "told once");
     /* a node that does not run the check is acknowledged, and its results are dropped */
     teststore_ok(take(room.checks, 77, 1, 5, &acknowledged, &err), &err, "stranger");
     test_ok(acknowledged == 5 && stored(&room, "77") == 0, "not kept");
@@ -427,6 +433,22 @@ static void test_nodes(void **state)
         test_ok(rc == ERR_STORE || rc == ERR_OK, "statement %ld", nth);
         teststore_ok(nodes_check(nodes, str_from(second), &who, &err), &err, "the key stands");
     }
+    /* a gap is told while SQL is away, and is there when it is back */
+    json_t *gaps = NULL;
+    const struct node_gap gap = { .epoch = 7, .first = 11, .count = 5, .until_ms = NOW + 16000 };
+    nodes_acknowledged(nodes, id, 10, NOW + 10000);
+    store_fail_at(store, 0, ERR_STORE);
+    nodes_gap(nodes, id, &gap);
+    store_fail_at(store, -1, ERR_OK);
+    teststore_ok(nodes_gaps_json(nodes, id, &gaps, &err), &err, "gaps");
+    const json_t *one = json_array_get(json_object_get(gaps, "items"), 0);
+    test_ok(json_array_size(json_object_get(gaps, "items")) == 1 &&
+                json_integer_value(json_object_get(one, "count")) == 5 &&
+                json_string_value(json_object_get(one, "from")) &&
+                json_string_value(json_object_get(one, "until")),
+            "one gap of five, with its two ends");
+    json_decref(gaps);
+    test_ok(nodes_gaps_json(nodes, 17, &gaps, &err) == ERR_NOT_FOUND, "of no node");
     test_ok(nodes_remove(nodes, 1, NULL, &err) == ERR_NOT_FOUND, "this server is not removed");
     teststore_ok(nodes_remove(nodes, id, NULL, &err), &err, "remove");
     test_ok(nodes_check(nodes, str_from(second), &who, &err) == ERR_NO_LOGIN &&

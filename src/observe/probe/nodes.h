@@ -51,7 +51,18 @@ MUST_CHECK enum err_code nodes_check(struct nodes *nodes, struct str key, int64_
  * Returns how much must be added to its instants (0 within NODE_SKEW_MS). */
 int64_t nodes_seen(struct nodes *nodes, int64_t id, int64_t node_clock_ms, struct str address,
                    int64_t buffered_bytes, int64_t dropped);
-void nodes_acknowledged(struct nodes *nodes, int64_t id, int64_t results);
+/* So many results were stored, the newest of that instant. */
+void nodes_acknowledged(struct nodes *nodes, int64_t id, int64_t results, int64_t newest_ms);
+
+/* Results that never came: the node's buffer was full and the oldest went.  Told before nodes_acknowledged()
+ * of the batch behind them.  While SQL is away it waits in memory; nothing is lost but with the process. */
+struct node_gap {
+    int64_t epoch, first, count, until_ms; /* until_ms: the first result behind */
+};
+#define NODE_GAPS_KEPT 500 /* of a node */
+void nodes_gap(struct nodes *nodes, int64_t id, const struct node_gap *gap);
+/* {"items":[{"noticed_at","count","from","until"}]}, newest first: a new reference.  ERR_NOT_FOUND. */
+MUST_CHECK enum err_code nodes_gaps_json(struct nodes *nodes, int64_t id, json_t **out, struct err *err);
 
 /* [{"id","name","state":"new|online|silent","seen_at","skew_ms", ...}], a new reference. */
 MUST_CHECK enum err_code nodes_json(struct nodes *nodes, json_t **out, struct err *err);

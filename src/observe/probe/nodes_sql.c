@@ -6,6 +6,7 @@
 #include "observe/probe/nodes.h"
 #include "platform/audit/audit.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +27,15 @@ static const char SQL_REGISTER[] =
     "UPDATE probe_node SET token_digest = NULL, token_expires = NULL, key_digest = ?3, registered_at = ?4, "
     "version = ?5, address = ?6 WHERE id = ?1 AND token_digest = ?2";
 
+static const char SQL_GAP_ADD[] =
+    "INSERT INTO probe_gap (id, node_id, noticed_at, epoch, first, count, from_at, until_at) "
+    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, NULLIF(?7, 0), ?8)";
+static const char SQL_GAPS_CUT[] = "DELETE FROM probe_gap WHERE node_id = ?1 AND id NOT IN "
+                                   "(SELECT id FROM probe_gap WHERE node_id = ?1 ORDER BY id DESC LIMIT ?2)";
+static const char SQL_GAPS[] =
+    "SELECT noticed_at, count, from_at, until_at FROM probe_gap WHERE node_id = ?1 ORDER BY id DESC";
+static const char SQL_GAPS_DELETE[] = "DELETE FROM probe_gap WHERE node_id = ?1";
+
 struct row {
     int64_t id;
     char name[NODE_NAME_MAX * 4 + 1];
@@ -33,8 +43,14 @@ struct row {
     int64_t token_expires, registered_ms;
     char version[32], address[64];
     /* in memory only */
-    int64_t seen_ms, skew_ms, buffered, dropped, results;
+    int64_t seen_ms, skew_ms, buffered, dropped, results, newest_ms;
 };
+
+struct waiting_gap {
+    int64_t id, node, noticed_ms, from_ms;
+    struct node_gap gap;
+};
+#define GAPS_WAITING_MAX 1000 /* while SQL is away; more are only logged */
 
 struct nodes {
     struct store *store;
@@ -44,6 +60,8 @@ struct nodes {
     pthread_mutex_t lock;
     struct row *rows;
     size_t count, room;
+    struct waiting_gap *gaps; /* owned; not in SQL yet */
+    size_t gaps_count;
 };
 
 static void digest_text(struct str text, char out[DIGEST_HEX_SIZE])
@@ -126,6 +144,7 @@ enum err_code nodes_reload(struct nodes *nodes, struct err *err)
         loading.rows[i].buffered = old->buffered;
         loading.rows[i].dropped = old->dropped;
         loading.rows[i].results = old->results;
+        loading.rows[i].newest_ms = old->newest_ms;
     }
     struct row *gone = nodes->rows;
     nodes->rows = loading.rows;
@@ -161,6 +180,7 @@ void nodes_close(struct nodes *nodes)
     if (!nodes)
         return;
     mem_free(nodes->rows);
+    mem_free(nodes->gaps);
     (void)pthread_mutex_destroy(&nodes->lock);
     mem_free(nodes);
 }
@@ -216,7 +236,8 @@ static enum err_code token_fn(struct tx *tx, void *arg, struct err *err)
 static enum err_code delete_fn(struct tx *tx, void *arg, struct err *err)
 {
     struct change *change = arg;
-    return tx_run(tx, SQL_DELETE, BINDS(bind_i64(change->id)), &change->changed, err)
+    return tx_run(tx, SQL_GAPS_DELETE, BINDS(bind_i64(change->id)), NULL, err) ||
+                   tx_run(tx, SQL_DELETE, BINDS(bind_i64(change->id)), &change->changed, err)
                ? err->code
                : audit_change(tx, change, err);
 }
@@ -385,13 +406,113 @@ int64_t nodes_seen(struct nodes *nodes, int64_t id, int64_t node_clock_ms, struc
     return skew > NODE_SKEW_MS || skew < -NODE_SKEW_MS ? -skew : 0;
 }
 
-void nodes_acknowledged(struct nodes *nodes, int64_t id, int64_t results)
+void nodes_acknowledged(struct nodes *nodes, int64_t id, int64_t results, int64_t newest_ms)
 {
     (void)pthread_mutex_lock(&nodes->lock);
     struct row *row = row_of(nodes, id);
-    if (row)
+    if (row) {
         row->results += results;
+        row->newest_ms = newest_ms;
+    }
     (void)pthread_mutex_unlock(&nodes->lock);
+}
+
+/* ---- what never came ---- */
+
+static enum err_code gap_fn(struct tx *tx, void *arg, struct err *err)
+{
+    const struct waiting_gap *one = arg;
+    const struct node_gap *gap = &one->gap;
+    return tx_run(tx, SQL_GAP_ADD,
+                  BINDS(bind_i64(one->id), bind_i64(one->node), bind_i64(one->noticed_ms),
+                        bind_i64(gap->epoch), bind_i64(gap->first), bind_i64(gap->count),
+                        bind_i64(one->from_ms), bind_i64(gap->until_ms)),
+                  NULL, err)
+               ? err->code
+               : tx_run(tx, SQL_GAPS_CUT, BINDS(bind_i64(one->node), bind_i64(NODE_GAPS_KEPT)), NULL, err);
+}
+
+/* Under the lock: room for one more, or NULL. */
+static struct waiting_gap *waiting_gap_new(struct nodes *nodes)
+{
+    if (!nodes->gaps)
+        nodes->gaps = mem_alloc(GAPS_WAITING_MAX, sizeof *nodes->gaps);
+    return nodes->gaps && nodes->gaps_count < GAPS_WAITING_MAX ? &nodes->gaps[nodes->gaps_count++] : NULL;
+}
+
+/* Writes those that wait, oldest first, until one cannot be written. */
+static void write_gaps(struct nodes *nodes)
+{
+    for (;;) {
+        struct err err = { 0 };
+        (void)pthread_mutex_lock(&nodes->lock);
+        const bool any = nodes->gaps_count > 0;
+        struct waiting_gap one = any ? nodes->gaps[0] : (struct waiting_gap) { 0 };
+        (void)pthread_mutex_unlock(&nodes->lock);
+        if (!any)
+            return;
+        const enum err_code rc = store_write(nodes->store, gap_fn, &one, &err);
+        if (rc && rc != ERR_CONFLICT) { /* that: another thread has just written it */
+            log_err(&err, "probe.gap", "waits in memory");
+            return;
+        }
+        (void)pthread_mutex_lock(&nodes->lock);
+        if (nodes->gaps_count && nodes->gaps[0].id == one.id)
+            memmove(nodes->gaps, nodes->gaps + 1, --nodes->gaps_count * sizeof *nodes->gaps);
+        (void)pthread_mutex_unlock(&nodes->lock);
+    }
+}
+
+void nodes_gap(struct nodes *nodes, int64_t id, const struct node_gap *gap)
+{
+    (void)pthread_mutex_lock(&nodes->lock);
+    const struct row *row = row_of(nodes, id);
+    struct waiting_gap *one = waiting_gap_new(nodes);
+    if (one)
+        *one = (struct waiting_gap) { ids_next(nodes->ids), id, clock_now(nodes->clock),
+                                      row ? row->newest_ms : 0, *gap };
+    (void)pthread_mutex_unlock(&nodes->lock);
+    log_line(LOG_WARN, "probe.gap",
+             "node %" PRId64 ": %" PRId64 " results from number %" PRId64 " never came", id, gap->count,
+             gap->first);
+    write_gaps(nodes);
+}
+
+struct listing {
+    int64_t id;
+    json_t *items;
+};
+
+static enum err_code gaps_fn(struct tx *tx, void *arg, struct err *err)
+{
+    const struct listing *listing = arg;
+    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
+    bool row = false;
+    enum err_code rc = tx_prepare(tx, SQL_GAPS, &stmt, err);
+    if (rc)
+        return rc;
+    stmt_bind_i64(stmt, 1, listing->id);
+    json_array_clear(listing->items);
+    while ((rc = stmt_step(stmt, &row, err)) == ERR_OK && row)
+        (void)json_array_append_new(listing->items, json_pack("{s:o, s:I, s:o, s:o}", "noticed_at",
+                                                              json_instant(stmt_i64(stmt, 0)), "count",
+                                                              (json_int_t)stmt_i64(stmt, 1), "from",
+                                                              json_instant(stmt_i64(stmt, 2)), "until",
+                                                              json_instant(stmt_i64(stmt, 3))));
+    return rc;
+}
+
+enum err_code nodes_gaps_json(struct nodes *nodes, int64_t id, json_t **out, struct err *err)
+{
+    struct listing listing = { id, json_array() };
+    enum err_code rc = nodes_has(nodes, id) ? ERR_OK : err_set(err, ERR_NOT_FOUND, "probe.no_node", ARG_END);
+    write_gaps(nodes);
+    if (!rc)
+        rc = store_read(nodes->store, gaps_fn, &listing, err);
+    *out = rc ? NULL : json_pack("{s:o}", "items", listing.items);
+    if (rc)
+        json_decref(listing.items);
+    return rc || *out ? rc : err_nomem(err);
 }
 
 bool nodes_has(struct nodes *nodes, int64_t id)
