@@ -8,11 +8,13 @@ from bihuan import BIN, Server, check, done
 
 
 def facts(server, admin):
-    duty = admin.post('ops/duty', {'code': 'D-1', 'kind': 'inspection', 'name': '巡检', 'interval': 'P1M'})
+    duty = admin.post('ops/duty', {'code': 'D-1', 'kind': 'inspection', 'name': '巡检', 'interval': 'P1M', 'items_en': 'Check the cables'})
     site = admin.post('ops/site', {'code': 'S-1', 'name': '机房'})
     if not check('a duty and a site', duty.status == site.status == 201, (duty, site)):
         return
     subject, duty = site.json['id'], duty.json['id']
+    found = admin.get('ops/duty?q=cables').json['items']
+    check('found by its English text', [d['id'] for d in found] == [duty], found)
 
     def deed(**more):
         return admin.post('ops/deed', {'subject': subject, 'duty': duty, 'result': 'normal',

@@ -30,7 +30,7 @@ static uint64_t seed = 20261121;
 static size_t below(size_t n)
 {
     seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-    return (size_t)(seed >> 33) % n;
+    return n ? (size_t)(seed >> 33) % n : 0;
 }
 
 static void random_text(char out[TEXT_MAX], size_t pieces)
