@@ -171,3 +171,17 @@ int events_count(struct events *events);
 
 /* health.c */
 extern const struct route HEALTH_ROUTES[];
+
+/* links.c: the link of a connection, or NULL; MHD's callback; the guard's thread, until guard_stop. */
+struct link *link_of(struct MHD_Connection *connection);
+void links_on_connection(void *server, struct MHD_Connection *connection, void **socket_context,
+                         enum MHD_ConnectionNotificationCode code);
+void *links_guard(void *server);
+
+/* access.c: MHD's callbacks for a request; the first is called as soon as its first line is there. */
+void *access_on_uri(void *server, const char *uri, struct MHD_Connection *connection);
+enum MHD_Result access_on_request(void *server, struct MHD_Connection *connection, const char *url,
+                                  const char *method, const char *version, const char *data,
+                                  size_t *data_size, void **con_cls);
+void access_on_completed(void *server, struct MHD_Connection *connection, void **con_cls,
+                         enum MHD_RequestTerminationCode code);
