@@ -82,14 +82,17 @@ static enum err_code commit(struct pconn *conn, int64_t until_ms, struct err *er
     return rc;
 }
 
-static void roll_back(struct pconn *conn)
+/* After each run; `failed`: what it did does not stand, also where the failing COMMIT has ended it already.
+ */
+static void roll_back(struct pconn *conn, bool failed)
 {
     struct err ignored;
+    if (failed)
+        conn_undone(&conn->head);
     (void)!pconn_settle(conn, clock_mono(&CLOCK_SYSTEM) + GRACE_MS, &ignored);
     conn->late.code = ERR_OK;
     if (conn->lost || PQtransactionStatus(conn->pg) == PQTRANS_IDLE)
         return;
-    conn_undone(&conn->head);
     if (pconn_simple(conn, "ROLLBACK", clock_mono(&CLOCK_SYSTEM) + GRACE_MS, NULL, &ignored))
         conn->lost = true;
 }
@@ -181,7 +184,7 @@ static enum err_code run_once(struct store *store, struct tx *tx, store_fn fn, v
     if (conn) {
         *out_again = rc != ERR_OK && (conn->again || conn->lost);
         *out_lost = conn->lost;
-        roll_back(conn);
+        roll_back(conn, rc != ERR_OK);
         conn->head.tx = NULL;
         if (tx->write && !conn->lost)
             forget_old_ids(conn);
@@ -317,7 +320,7 @@ static bool group_once(struct store *store, struct group *group, struct tx *tx)
         }
     }
     group->again = conn->again && !conn->lost;
-    roll_back(conn);
+    roll_back(conn, !answered);
     conn->head.tx = NULL;
     conn->head.before_count = 0;
     if (!conn->lost)

@@ -2,6 +2,7 @@
 #include "test.h"
 #include "teststore.h"
 
+#include <pthread.h>
 #include <unistd.h>
 
 static struct ids ids;
@@ -226,6 +227,83 @@ static void test_failing_statements(void **state)
     store_close(store);
 }
 
+/* ---- transactions that cannot all stand ---- */
+
+#define SKEW_THREADS 8
+#define SKEW_WRITES 25
+
+static enum err_code skew_table_fn(struct tx *tx, void *arg, struct err *err)
+{
+    (void)arg;
+    return tx_exec(tx, "CREATE TABLE skew (id BIGINT PRIMARY KEY, n BIGINT NOT NULL)", err);
+}
+
+/* Reads all rows and adds one: of two that do so at once the later one fails, most often only at its COMMIT,
+ * and runs again. */
+static enum err_code skew_fn(struct tx *tx, void *arg, struct err *err)
+{
+    const struct work *work = arg;
+    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
+    int64_t rows;
+    enum err_code rc = tx_query_i64(tx, "SELECT COUNT(*) FROM skew", &rows, err);
+    if (!rc)
+        rc = audit_write(work->audit, tx, &work->line, err);
+    if (!rc)
+        rc = tx_prepare(tx, "INSERT INTO skew (id, n) VALUES (?1, ?2)", &stmt, err);
+    if (rc)
+        return rc;
+    stmt_bind_i64(stmt, 1, work->line.object_id);
+    stmt_bind_i64(stmt, 2, rows);
+    return stmt_run(stmt, NULL, err);
+}
+
+struct skewing {
+    struct store *store;
+    struct audit *audit;
+    int64_t first;
+    int failed;
+    struct err err;
+};
+
+static void *skew_main(void *arg)
+{
+    struct skewing *skewing = arg;
+    for (int i = 0; i < SKEW_WRITES; i++) {
+        struct work work = {
+            .audit = skewing->audit,
+            .line = { .action = "update", .object_type = STR("ops.ticket"), .object_id = skewing->first + i }
+        };
+        skewing->failed += (i % 3 ? store_write : store_write_shared)(skewing->store, skew_fn, &work,
+                                                                      &skewing->err) != ERR_OK;
+    }
+    return NULL;
+}
+
+static void test_chains_stand_over_commits_that_fail(void **state)
+{
+    (void)state;
+    struct store *store;
+    struct audit *audit = open_audit(&store);
+    struct err err;
+    pthread_t threads[SKEW_THREADS];
+    struct skewing skewing[SKEW_THREADS];
+    teststore_ok(store_write(store, skew_table_fn, NULL, &err), &err, "table");
+    for (int i = 0; i < SKEW_THREADS; i++) {
+        skewing[i] = (struct skewing) { .store = store, .audit = audit, .first = 1000 * (i + 1) };
+        test_ok(pthread_create(&threads[i], NULL, skew_main, &skewing[i]) == 0, "thread");
+    }
+    for (int i = 0; i < SKEW_THREADS; i++) {
+        (void)pthread_join(threads[i], NULL);
+        test_ok(skewing[i].failed == 0, "%d failed: %s", skewing[i].failed, skewing[i].err.id);
+    }
+    const struct audit_verdict verdict = verify(store);
+    test_ok(verdict.fault == AUDIT_GOOD && verdict.lines == (int64_t)SKEW_THREADS * SKEW_WRITES, "%d lines",
+            (int)verdict.lines);
+    audit_free(audit);
+    store_close(store);
+}
+
 TEST_MAIN(TEST(test_good_chains), TEST(test_every_tampering_is_found),
           TEST(test_dropping_months_keeps_the_rest_good), TEST(test_reads_are_written_in_batches),
-          TEST(test_long_data_keep_their_digest), TEST(test_failing_statements))
+          TEST(test_long_data_keep_their_digest), TEST(test_failing_statements),
+          TEST(test_chains_stand_over_commits_that_fail))
