@@ -18,39 +18,39 @@ def facts(server, admin):
 
     def deed(**more):
         return admin.post('ops/deed', {'subject': subject, 'duty': duty, 'result': 'normal',
-                                       'happened_at': '2026-03-01T10:00:00+08:00',
-                                       'known_at': '2026-03-01T12:00:00+08:00', **more}).json
+                                       'happened_at': '2024-03-01T10:00:00+08:00',
+                                       'known_at': '2024-03-01T12:00:00+08:00', **more}).json
 
     first = deed(person='甲')
-    second = deed(person='乙', supersedes=first['id'], known_at='2026-03-05T09:00:00+08:00')
-    later = deed(person='丙', happened_at='2026-04-01T10:00:00+08:00', known_at='2026-04-01T10:00:00+08:00')
+    second = deed(person='乙', supersedes=first['id'], known_at='2024-03-05T09:00:00+08:00')
+    later = deed(person='丙', happened_at='2024-04-01T10:00:00+08:00', known_at='2024-04-01T10:00:00+08:00')
 
     def people(**window):
         answer = admin.get('ops/deed?' + urlencode(window))
         return sorted(one['person'] for one in answer.json['items'])
 
     check('without an instant every fact is there', people() == sorted('甲乙丙'), people())
-    check('now the corrected one is gone', people(known_until='2026-11-01T00:00:00Z') == sorted('乙丙'))
-    check('as it was known before the correction', people(known_until='2026-03-02T00:00:00Z') == ['甲'])
-    check('as of a day', people(as_of='2026-03-31T00:00:00+08:00') == ['乙'])
-    count = admin.get('ops/deed?count=1&as_of=2026-03-31T00:00:00%2B08:00')
+    check('now the corrected one is gone', people(known_until='2024-11-01T00:00:00Z') == sorted('乙丙'))
+    check('as it was known before the correction', people(known_until='2024-03-02T00:00:00Z') == ['甲'])
+    check('as of a day', people(as_of='2024-03-31T00:00:00+08:00') == ['乙'])
+    count = admin.get('ops/deed?count=1&as_of=2024-03-31T00:00:00%2B08:00')
     check('counted alike', count.json == {'count': 1, 'exact': True}, count)
     one = f"ops/deed/{first['id']}?known_until="
-    check('one fact then', admin.get(one + '2026-03-02T00:00:00Z').status == 200)
-    check('and not any more', admin.get(one + '2026-03-06T00:00:00Z').status == 404)
+    check('one fact then', admin.get(one + '2024-03-02T00:00:00Z').status == 200)
+    check('and not any more', admin.get(one + '2024-03-06T00:00:00Z').status == 404)
     answer = admin.get('ops/deed?as_of=yesterday')
     check('what is no instant is refused at its place',
           answer.status == 422 and answer.json['errors'][0]['pointer'] == '/?as_of', answer)
-    answer = admin.get('ops/site?known_until=2026-03-02T00:00:00Z')
+    answer = admin.get('ops/site?known_until=2024-03-02T00:00:00Z')
     check('other records are no facts', answer.status == 422 and answer.code == 'entity.no_facts', answer)
-    answer = admin.get('ops/deed/export?format=csv&' + urlencode({'known_until': '2026-03-02T00:00:00Z'}))
+    answer = admin.get('ops/deed/export?format=csv&' + urlencode({'known_until': '2024-03-02T00:00:00Z'}))
     check('an export too', answer.status == 200 and '甲' in answer.body.decode() and '乙' not in answer.body.decode(),
           answer)
     out = subprocess.run([BIN, 'export', 'ops.deed', '--data', server.data, '--format', 'json', '--as-of',
-                          '2026-03-31T00:00:00+08:00'], capture_output=True, text=True, check=False)
+                          '2024-03-31T00:00:00+08:00'], capture_output=True, text=True, check=False)
     check('on the command line too', out.returncode == 0 and [d['id'] for d in json.loads(out.stdout)] == [second['id']],
           (out, later))
-    out = subprocess.run([BIN, 'export', 'ops.site', '--data', server.data, '--known-until', '2026-03-31T00:00:00Z'],
+    out = subprocess.run([BIN, 'export', 'ops.site', '--data', server.data, '--known-until', '2024-03-31T00:00:00Z'],
                          capture_output=True, text=True, check=False)
     check('which says so of other records', out.returncode == 2, out)
 
