@@ -288,6 +288,14 @@ static bool group_find_out(struct store *store, struct group *group, int64_t wri
     return rc || committed;
 }
 
+static bool group_any_good(const struct group *group)
+{
+    for (const struct waiter *w = group->first; w; w = w->next)
+        if (!w->rc)
+            return true;
+    return false;
+}
+
 /* One run of a group by its leader.  True: all of it is answered, by w->rc. */
 static bool group_once(struct store *store, struct group *group, struct tx *tx)
 {
@@ -303,6 +311,11 @@ static bool group_once(struct store *store, struct group *group, struct tx *tx)
     if (!rc && !group_run_all(store, conn, group))
         rc = ERR_BUSY;
     conn->head.tx = tx;
+    if (!rc && !group_any_good(group)) { /* nothing was changed, so there is nothing to commit */
+        rc = pconn_settle(conn, tx->deadline_ms + GRACE_MS, &err);
+        answered = rc == ERR_OK;
+        rc = ERR_CANCELLED;
+    }
     if (!rc)
         rc = tx_run_before(tx, &err);
     if (!rc)

@@ -15,6 +15,7 @@
 #define TIDY_BYTES ((int64_t)4 << 20)
 #define ROOM_BYTES ((int64_t)12 << 20)
 #define TIDY_MS 1000
+#define ROOM_MS 5000 /* a third of a request's time */
 #define ALL_MS 60000
 #define WORK_MS 20000      /* what is broken off then has done most of its work */
 #define BYTES_A_BYTE 10    /* of the list, for a byte of searched text: a third of a gram */
@@ -173,7 +174,7 @@ void entity_wait_room(struct entity *entity, const struct entity_type *type)
     struct text_tidy *tidy = entity->tidy;
     if (!tidy || tidy->waiting[type->number_in_types] < ROOM_BYTES)
         return;
-    const int64_t until = store_deadline_get() ? store_deadline_get() : clock_mono(&CLOCK_SYSTEM) + TIDY_MS;
+    const int64_t until = clock_mono(&CLOCK_SYSTEM) + ROOM_MS;
     (void)pthread_mutex_lock(&tidy->lock);
     while (!tidy->stop && tidy->waiting[type->number_in_types] >= ROOM_BYTES &&
            clock_mono(&CLOCK_SYSTEM) < until)
