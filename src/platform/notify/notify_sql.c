@@ -200,10 +200,11 @@ enum err_code notice_choice_get(struct tx *tx, int64_t user, enum notice_topic t
 enum err_code notice_choice_set(struct tx *tx, int64_t user, enum notice_topic topic, int64_t channel,
                                 struct err *err)
 {
-    return tx_run(
-        tx, channel ? SQL_CHOICE_SET : SQL_CHOICE_DROP,
-        BINDS(bind_i64(user), bind_text(str_from(notice_topic_name(topic))), bind_i64_or_null(channel)), NULL,
-        err);
+    const struct str name = str_from(notice_topic_name(topic));
+    if (channel)
+        return tx_run(tx, SQL_CHOICE_SET, BINDS(bind_i64(user), bind_text(name), bind_i64(channel)), NULL,
+                      err);
+    return tx_run(tx, SQL_CHOICE_DROP, BINDS(bind_i64(user), bind_text(name)), NULL, err);
 }
 
 enum err_code notice_mail(struct tx *tx, int64_t user, struct str *out_mail, struct err *err)
