@@ -168,7 +168,7 @@ try {
   await choose('task', 'hook')
   const chosen = async () => (await admin.call('GET', 'core/notices/settings')).json
   const hook = (await chosen()).channels.find((one) => one.code === 'hook').id
-  check('tasks go out by the channel that I chose', await until(async () => (await chosen()).task === hook), await chosen())
+  check('tasks go out by the channel that I chose', await until(async () => (await chosen()).task === hook), [await chosen(), await page.locator('.notice.bad').allTextContents()])
   await choose('sla', 'post')
   await page.waitForSelector('[data-test=notice-choices] .wrong')
   check('mail without an address is refused beside its field, and nothing changes', (await chosen()).sla === null && (await chosen()).task === hook, await page.textContent('[data-test=notice-choices] .wrong'))
