@@ -174,7 +174,7 @@ MUST_CHECK enum err_code text_put(struct tx *tx, const struct entity_type *type,
                                   const struct value *before, const struct value *after, struct err *err);
 /* text_tidy_sql.c: tells that a record with these values was put into the index; tidy may be NULL. */
 struct text_tidy;
-void text_tidy_note(const struct text_tidy *tidy, const struct entity_type *type, const struct value *values);
+void text_tidy_note(struct text_tidy *tidy, const struct entity_type *type, const struct value *values);
 void text_tidy_free(struct entity *entity);
 /* common_sql.c: the row in `subject` or `cases`, history, numbers, references. */
 MUST_CHECK enum err_code common_put(struct tx *tx, const struct entity_type *type, int64_t id,

@@ -156,7 +156,7 @@ static void *tidy_run(void *arg)
 
 /* ---- the writers ---- */
 
-void text_tidy_note(const struct text_tidy *tidy, const struct entity_type *type, const struct value *values)
+void text_tidy_note(struct text_tidy *tidy, const struct entity_type *type, const struct value *values)
 {
     int64_t bytes = 0;
     if (!tidy)
@@ -166,7 +166,7 @@ void text_tidy_note(const struct text_tidy *tidy, const struct entity_type *type
     _Atomic int64_t *waiting = &tidy->waiting[type->number_in_types];
     const int64_t before = atomic_fetch_add(waiting, bytes);
     if (before < TIDY_BYTES && before + bytes >= TIDY_BYTES)
-        (void)pthread_cond_signal((pthread_cond_t *)(uintptr_t)&tidy->wake);
+        (void)pthread_cond_signal(&tidy->wake);
 }
 
 void entity_wait_room(struct entity *entity, const struct entity_type *type)
