@@ -60,8 +60,8 @@ struct filter_sql {
 /* Text of a filter -> SQL.  `scope` has the names a filter may use (their slots are given to `columns`),
  * built with feel_scope_add(); their FEEL types are the caller's: number, string, boolean, date, date and
  * time. ERR_INVALID      a syntax error or a wrong type, with line and column. ERR_UNSUPPORTED  outside of
- * the subset: feel.filter_unsupported {what}, or feel.filter_sealed, with line and column. ERR_LIMIT        too many constants or
- * too long.   ERR_NOMEM. *out lives in the arena. */
+ * the subset: feel.filter_unsupported {what}, or feel.filter_sealed, with line and column. ERR_LIMIT too many
+ * constants or too long.   ERR_NOMEM. *out lives in the arena. */
 MUST_CHECK enum err_code filter_sql(struct arena *arena, const struct feel_scope *scope, struct str text,
                                     enum filter_dialect dialect, filter_columns columns, void *arg,
                                     int first_bind, struct filter_sql *out, struct err *err);
