@@ -118,6 +118,16 @@ static void add_snapshots(struct alarms *alarms)
     }
 }
 
+/* Under the lock, before finish(): what did not reach the log goes with what is being written now. */
+static bool catch_up(struct alarms *alarms)
+{
+    const bool behind = alarms->relog;
+    alarms->relog = false;
+    if (behind)
+        add_snapshots(alarms);
+    return behind;
+}
+
 /* Called with machine_lock, gives it back: waits until what was added is durable, then tells live screens. */
 static enum err_code finish(struct alarms *alarms, struct err *err)
 {
@@ -205,10 +215,8 @@ static void apply(struct alarms *alarms, struct signal_node *node, bool tick)
     }
     if (tick)
         machine_tick(alarms->machine, clock_now(alarms->config.clock));
-    if (tick && alarms->relog) {
-        alarms->relog = false;
-        add_snapshots(alarms);
-    }
+    if (tick)
+        (void)catch_up(alarms);
     const bool changed = alarms->ticket || alarms->add_failed;
     if (!changed) {
         (void)pthread_mutex_unlock(&alarms->machine_lock);
@@ -646,6 +654,7 @@ enum err_code alarms_signal(struct alarms *alarms, const struct alarm_signal *si
         (void)pthread_mutex_unlock(&alarms->machine_lock);
         return rc;
     }
+    (void)catch_up(alarms);
     rc = finish(alarms, err);
     count_stat(alarms, &alarms->stats.raised, 1);
     if (!rc)
@@ -676,12 +685,14 @@ enum err_code alarms_act(struct alarms *alarms, bool close, struct alarm_act *ac
     (void)pthread_mutex_lock(&alarms->machine_lock);
     for (int i = 0; i < count; i++)
         act_one(alarms, close, &acts[i], user, text);
+    const bool behind = catch_up(alarms);
     const enum err_code rc = finish(alarms, err);
     if (!rc)
         return ERR_OK;
     /* not durable: nothing happened */
     struct err again;
     (void)pthread_mutex_lock(&alarms->machine_lock);
+    alarms->relog |= behind;
     for (int i = count - 1; i >= 0; i--)
         if (!acts[i].rc && machine_restore(alarms->machine, &acts[i].before, &again))
             log_err(&again, "alarm.undo", "alarm stays as it was in the log");

@@ -517,7 +517,7 @@ def disk_full(mounted):
         signal_again = until(lambda: admin.post('core/alarms/signal', {'key': 'again', 'title': 'again', 'grade': 4}).status == 204)
         check('alarms too', signal_again)
         check('and the series', until(lambda: max(points(admin, series)) > freed * 1000))
-        # what was refused stands in memory and is logged at the next tick
+        # what was refused stands in memory and is logged with the first that is taken again
         check('all that was answered is there', until(lambda: not wrong_after(load, admin)), wrong_after(load, admin)[:4])
         server.stop(signal.SIGKILL)
         server.start()
