@@ -96,23 +96,16 @@ static enum err_code add_rows(struct imports *imports, struct stmt *stmt, struct
 static enum err_code add_published(struct imports *imports, struct tx *tx, struct str ns, struct err *err)
 {
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    const enum err_code rc = tx_prepare(tx, SQL_IMPORT_PUBLISHED, &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_text(stmt, 1, ns);
-    return add_rows(imports, stmt, err);
+    const enum err_code rc = tx_query(tx, SQL_IMPORT_PUBLISHED, BINDS(bind_text(ns)), &stmt, err);
+    return rc ? rc : add_rows(imports, stmt, err);
 }
 
 static enum err_code add_pins(struct imports *imports, struct tx *tx, int64_t id, int64_t number,
                               struct err *err)
 {
     AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    const enum err_code rc = tx_prepare(tx, SQL_IMPORT_PINS, &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, id);
-    stmt_bind_i64(stmt, 2, number);
-    return add_rows(imports, stmt, err);
+    const enum err_code rc = tx_query(tx, SQL_IMPORT_PINS, BINDS(bind_i64(id), bind_i64(number)), &stmt, err);
+    return rc ? rc : add_rows(imports, stmt, err);
 }
 
 /* And what those import: they have their own pins. */
@@ -155,29 +148,16 @@ enum err_code imports_pinned(struct tx *tx, struct arena *arena, int64_t id, int
 
 static enum err_code set_namespace(struct tx *tx, int64_t id, int64_t number, struct str ns, struct err *err)
 {
-    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    const enum err_code rc = tx_prepare(tx, SQL_VERSION_NAMESPACE, &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, id);
-    stmt_bind_i64(stmt, 2, number);
-    stmt_bind_text(stmt, 3, ns);
-    return stmt_run(stmt, NULL, err);
+    return tx_run(tx, SQL_VERSION_NAMESPACE, BINDS(bind_i64(id), bind_i64(number), bind_text(ns)), NULL, err);
 }
 
 static enum err_code pin_one(struct tx *tx, int64_t id, int64_t number, const struct pin *pin,
                              struct err *err)
 {
-    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    const enum err_code rc = tx_prepare(tx, SQL_IMPORT_ADD, &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, id);
-    stmt_bind_i64(stmt, 2, number);
-    stmt_bind_text(stmt, 3, pin->ns);
-    stmt_bind_i64(stmt, 4, pin->decision_id);
-    stmt_bind_i64(stmt, 5, pin->number);
-    return stmt_run(stmt, NULL, err);
+    return tx_run(tx, SQL_IMPORT_ADD,
+                  BINDS(bind_i64(id), bind_i64(number), bind_text(pin->ns), bind_i64(pin->decision_id),
+                        bind_i64(pin->number)),
+                  NULL, err);
 }
 
 enum err_code imports_pin(struct tx *tx, int64_t id, int64_t number, const struct imports *imports,
@@ -191,12 +171,7 @@ enum err_code imports_pin(struct tx *tx, int64_t id, int64_t number, const struc
 
 enum err_code imports_unpin(struct tx *tx, int64_t id, struct err *err)
 {
-    AUTO(stmt_free_auto) struct stmt *stmt = NULL;
-    const enum err_code rc = tx_prepare(tx, SQL_IMPORT_UNPIN, &stmt, err);
-    if (rc)
-        return rc;
-    stmt_bind_i64(stmt, 1, id);
-    return stmt_run(stmt, NULL, err);
+    return tx_run(tx, SQL_IMPORT_UNPIN, BINDS(bind_i64(id)), NULL, err);
 }
 
 enum err_code imports_name(struct tx *tx, void *unused, struct err *err)
