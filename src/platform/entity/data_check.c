@@ -148,17 +148,6 @@ static enum err_code read_cell(struct data_check *d, const struct importing *m, 
     return ERR_OK;
 }
 
-static int column_of(const struct importing *m, const char *pointer)
-{
-    struct str name = str_slice(str_from(pointer), *pointer == '/', strlen(pointer)), first = { 0 };
-    if (name.len)
-        (void)str_cut(&name, '/', &first);
-    for (int i = 0; i < m->columns; i++)
-        if (m->fields[i] >= 0 && str_eq(m->type->fields[m->fields[i]].name, first))
-            return i;
-    return 0;
-}
-
 static enum err_code check_row(struct data_check *d, struct importing *m, const struct csv_record *row,
                                struct err *err)
 {
@@ -181,7 +170,7 @@ static enum err_code check_row(struct data_check *d, struct importing *m, const 
         struct err why = { 0 };
         rc = fields_read(m->type, record, FIELDS_CREATE | FIELDS_ENGINE, d->arena, &found, values, &why);
         for (int i = 0; rc == ERR_INVALID && i < found.count; i++) {
-            const int column = column_of(m, found.items[i].at.pointer);
+            const int column = import_column(m, found.items[i].at.pointer);
             fault(d, column < row->count ? row->lines[column] : row->line,
                   column < row->count ? row->columns[column] : 1, &found.items[i]);
         }
@@ -218,7 +207,7 @@ static enum err_code look_row(struct data_check *d, struct importing *m, const s
     const struct str key = row_key(m, row, &text);
     const uint64_t file = str_hash(d->file->path) ^ str_hash(d->pack->name);
     if (key.len && put_key(&d->keys, hash_of(m->type, key, file | 1)))
-        fault_id(d, row, column_of(m, ""), "entity.key_twice", key);
+        fault_id(d, row, import_column(m, ""), "entity.key_twice", key);
     buf_done(&text);
     return check_row(d, m, row, err);
 }

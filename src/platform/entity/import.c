@@ -28,8 +28,7 @@ static void fault(struct importing *m, int column, const char *id, struct str va
     fault_at(m, column, &one);
 }
 
-/* The column of the field that an error points to; 0 when it points to none. */
-static int column_of(const struct importing *m, const char *pointer)
+int import_column(const struct importing *m, const char *pointer)
 {
     struct str name = str_from(pointer), first = { 0 };
     if (name.len && name.ptr[0] == '/')
@@ -281,9 +280,9 @@ enum err_code import_row(struct importing *m, const struct csv_record *row, stru
     }
     if (import_refuses(rc)) {
         for (int i = 0; i < own.count; i++)
-            fault_at(m, column_of(m, own.items[i].at.pointer), &own.items[i]);
+            fault_at(m, import_column(m, own.items[i].at.pointer), &own.items[i]);
         if (!own.count)
-            fault_at(m, column_of(m, one.at.pointer), &one);
+            fault_at(m, import_column(m, one.at.pointer), &one);
         return ERR_OK;
     }
     if (rc && err)

@@ -1,4 +1,4 @@
-/* importing.h - one import going on: what import.c and import_job.c share.
+/* importing.h - one import going on: what import.c, import_job.c and data_check.c share.
  *
  * Layer: platform/entity, not for others. */
 #pragma once
@@ -21,6 +21,8 @@ struct importing {
 
 /* Which field each column is; what is wrong with it goes to the findings of the call. */
 void import_header(struct importing *m, const struct csv_record *header);
+/* The column of the field that an error points to; 0 when it points to none. */
+int import_column(const struct importing *m, const char *pointer);
 /* ERR_OK with a finding: the row is left out.  Another code and m->faulty: the row was refused, and what it
  * did so far stands; run all of it again with m->careful. */
 MUST_CHECK enum err_code import_row(struct importing *m, const struct csv_record *row, struct err *err);
