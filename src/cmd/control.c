@@ -224,6 +224,11 @@ void control_stop(struct app *app)
 
 /* ---- the subcommand's side ---- */
 
+bool control_is_none(enum err_code rc, const struct err *err)
+{
+    return rc == ERR_NOT_FOUND && err->id && strcmp(err->id, "control.none") == 0;
+}
+
 enum err_code control_call(const char *data_dir, const char *op, json_t *args, struct arena *arena,
                            json_t **out, struct err *err)
 {

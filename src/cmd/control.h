@@ -25,3 +25,5 @@ void control_stop(struct app *app);
  * texts of the error live in `arena`. */
 MUST_CHECK enum err_code control_call(const char *data_dir, const char *op, json_t *args, struct arena *arena,
                                       json_t **out, struct err *err);
+/* Did control_call() end so, that nobody serves it? */
+bool control_is_none(enum err_code rc, const struct err *err);

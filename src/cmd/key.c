@@ -238,7 +238,7 @@ int cmd_key(struct cmd *cmd, int argc, char **argv)
         print_made(made);
         if (!no_wait)
             rc = wait_job(cmd, NULL, made, arena, &ended, &err);
-    } else if (rc == ERR_NOT_FOUND && err.id && strcmp(err.id, "control.none") == 0) {
+    } else if (control_is_none(rc, &err)) {
         rc = rotate_here(cmd, &ended, &made, &err);
     }
     if (rc)

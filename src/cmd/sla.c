@@ -130,7 +130,7 @@ static int verify(struct cmd *cmd, const char *packs)
     json_t *args = json_pack("{s:s}", "lang", lang_name(cmd->lang));
     enum err_code rc =
         arena ? control_call(cmd->data, "sla.verify", args, arena, &out, &err) : err_nomem(&err);
-    if (rc == ERR_NOT_FOUND && err.id && strcmp(err.id, "control.none") == 0)
+    if (control_is_none(rc, &err))
         rc = verify_here(cmd, packs, &out, &err);
     if (rc)
         return cmd_fail(cmd, &err);

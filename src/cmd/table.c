@@ -237,7 +237,7 @@ static enum err_code ask(struct cmd *cmd, const struct control_op *op, json_t *a
                          json_t **out, struct err *err)
 {
     enum err_code rc = control_call(cmd->data, op->name, json_incref(args), arena, out, err);
-    if (rc == ERR_NOT_FOUND && err->id && strcmp(err->id, "control.none") == 0)
+    if (control_is_none(rc, err))
         rc = do_here(cmd, op, args, out, err);
     json_decref(args);
     return rc;
@@ -413,7 +413,7 @@ static int import_portions(struct cmd *cmd, const char *file, json_t *args, stru
     json_t *state = NULL, *faults = NULL;
     struct err err = { 0 };
     enum err_code rc = portions_with(cmd, NULL, args, arena, &state, &faults, &err);
-    if (rc == ERR_NOT_FOUND && err.id && strcmp(err.id, "control.none") == 0)
+    if (control_is_none(rc, &err))
         rc = portions_here(cmd, args, arena, &state, &faults, &err);
     const int exit_status = rc ? cmd_fail(cmd, &err) : print_portions(file, state, faults, cmd);
     json_decref(args);

@@ -113,7 +113,7 @@ int cmd_user(struct cmd *cmd, int argc, char **argv)
     AUTO(arena_free_auto) struct arena *arena = arena_new(65536);
     enum err_code rc =
         arena ? control_call(cmd->data, op->name, json_incref(args), arena, &out, &err) : err_nomem(&err);
-    if (rc == ERR_NOT_FOUND && err.id && strcmp(err.id, "control.none") == 0)
+    if (control_is_none(rc, &err))
         rc = do_here(cmd, op, json_incref(args), &out, &err);
     json_decref(args);
     if (rc)
